@@ -1,0 +1,64 @@
+"""Checkpoints: one safetensors file that holds the weights and, as JSON beside them, all else.
+
+The header's metadata carries the model's dimensions (the dataclass of its `model.py`), its
+calibration, and for text its tokenizer, so that a checkpoint is one file and loading it can
+run no code. Tensors are stored as fp16 and computed in fp32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from modalities.errors import UnavailableError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: `dims` builds the model, `state` fills it, `extra` is the rest."""
+
+    dims: dict[str, Any]
+    state: dict[str, torch.Tensor]
+    extra: dict[str, Any]
+    revision: str  # first 12 hex digits of the file's SHA-256
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save(path: Path, dims: Any, state: dict[str, torch.Tensor], **extra: Any) -> None:
+    """Write atomically: a kill leaves the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
+        for name, tensor in state.items()
+    }
+    metadata = {"dims": json.dumps(asdict(dims)), "extra": json.dumps(extra, ensure_ascii=False)}
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata)
+    partial.replace(path)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint; raises UnavailableError where there is none or it is not one of ours."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        dims, extra = json.loads(metadata["dims"]), json.loads(metadata["extra"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise UnavailableError(
+            f"no readable checkpoint at {path}: {type(error).__name__}",
+            "reinstall the package, or make the weights anew with 'emotion train'",
+        ) from error
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    return Checkpoint(dims, state, extra, sha256(path)[:12])
