@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item", contravariant=True)
-Result = TypeVar("Result", covariant=True)
+Result = TypeVar("Result")
 
 
 class BatchModel(Protocol[Item, Result]):

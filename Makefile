@@ -1,0 +1,56 @@
+# Two commands do everything, set-up included: `make demo` and `make test`.
+# PIP_ARGS goes to pip, e.g. to choose torch's build: PIP_ARGS="--extra-index-url <PyTorch's index>".
+
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+PROTOS := $(wildcard proto/emotion/v1/*.proto)
+
+.PHONY: help demo test check lint types stubs proto bench acceptance clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## start the server, send it a sentence, a recording and a screenshot, stop it
+	$(BIN)/emotion demo
+
+test: $(READY)  ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: lint types stubs test  ## what CI runs: lint, types, fresh stubs, tests
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+stubs: $(READY)
+	rm -rf build/stubs && mkdir -p build/stubs
+	$(call protoc,build/stubs)
+	@for file in build/stubs/emotion/v1/*; do \
+		cmp "$$file" "proto/emotion/v1/$$(basename $$file)" || { echo "stale: run 'make proto'"; exit 1; }; \
+	done
+
+proto: $(READY)  ## generate the stubs from proto/
+	$(call protoc,proto)
+
+define protoc
+$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(PROTOS)
+endef
+
+bench: $(READY)  ## measure; writes bench/results/ and bench/RESULTS.md
+	$(BIN)/python -m bench
+
+acceptance: $(READY)  ## an issue's 'Must show' at full size: make acceptance ISSUE=service
+	$(BIN)/python -m bench.acceptance $(ISSUE)
+
+clean:  ## remove the venv and everything built
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache

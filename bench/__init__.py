@@ -1,0 +1,1 @@
+"""Benchmarks as commands, each with its baseline in the same run."""

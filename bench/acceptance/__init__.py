@@ -1,0 +1,1 @@
+"""An issue's 'Must show' at full size; see `make acceptance`."""

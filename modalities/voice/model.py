@@ -1,0 +1,169 @@
+"""The voice model: Whisper's audio encoder (Radford et al. 2022) and an emotion head on its states.
+
+The encoder is openai-whisper's own module, so that any Whisper checkpoint's weights fit; the
+forward pass over it is ours, because the library's runs at 30 seconds only, keeps no inner
+states, and takes any mask for a causal one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from whisper.audio import HOP_LENGTH, log_mel_spectrogram
+from whisper.model import AudioEncoder, ModelDimensions, ResidualAttentionBlock
+
+from modalities.reading import EMOTIONS, SENTIMENTS, Array
+
+N_ATTENTION = 64  # width of the pooling's attention network
+
+
+@dataclass(frozen=True)
+class VoiceDimensions:
+    """Saved with the weights; enough to build the model again."""
+
+    n_mels: int
+    n_ctx: int  # encoder positions: mel frames over 2 · mel_stride
+    n_state: int
+    n_head: int
+    n_layer: int
+    mel_stride: int = 1  # mel frames of 10 ms averaged into one
+    normalised: bool = False  # the item's mel brought to mean 0 and variance 1
+    n_sentiments: int = len(SENTIMENTS)
+    n_emotions: int = len(EMOTIONS)
+
+    @classmethod
+    def of_whisper(cls, dims: ModelDimensions) -> VoiceDimensions:
+        return cls(
+            n_mels=dims.n_mels,
+            n_ctx=dims.n_audio_ctx,
+            n_state=dims.n_audio_state,
+            n_head=dims.n_audio_head,
+            n_layer=dims.n_audio_layer,
+        )
+
+
+class EmotionHead(nn.Module):
+    """All layers' states (b, t, d) → sentiment logits, emotion logits, pooled state (b, 2d).
+
+    A learned softmax-weighted sum over the layers, each normalised first (SUPERB, Yang et al.
+    2021), then attentive statistics pooling (Okabe et al. 2018): weighted mean and deviation.
+    """
+
+    def __init__(self, dims: VoiceDimensions, dropout: float = 0.0) -> None:
+        super().__init__()
+        d = dims.n_state
+        self.layer_weights = nn.Parameter(torch.zeros(dims.n_layer + 1))
+        self.attention = nn.Sequential(
+            nn.Linear(d, N_ATTENTION), nn.Tanh(), nn.Linear(N_ATTENTION, 1)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.sentiment = nn.Linear(2 * d, dims.n_sentiments)
+        self.emotions = nn.Linear(2 * d, dims.n_emotions)
+
+    def forward(self, states: list[Tensor], lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = torch.zeros_like(states[0])
+        for weight, state in zip(self.layer_weights.softmax(0), states, strict=True):
+            x = x + weight * F.layer_norm(state, state.shape[-1:])  # (b, t, d)
+        scores = self.attention(x).squeeze(-1)  # (b, t)
+        scores = scores.masked_fill(~within(lengths, x.shape[1]), -torch.inf)
+        weights = scores.softmax(-1).unsqueeze(-1)  # (b, t, 1)
+        mean = (weights * x).sum(1)  # (b, d)
+        variance = (weights * (x - mean.unsqueeze(1)).square()).sum(1)
+        pooled = torch.cat([mean, (variance + 1e-5).sqrt()], dim=-1)  # (b, 2d)
+        features = self.dropout(pooled)
+        return self.sentiment(features), self.emotions(features), pooled
+
+
+class VoiceModel(nn.Module):
+    """Mel (b, n_mels, t) and its true lengths (b,) → logits and pooled state, as the head's."""
+
+    def __init__(self, dims: VoiceDimensions, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dims = dims
+        self.dropout = dropout
+        self.encoder = AudioEncoder(
+            dims.n_mels, dims.n_ctx, dims.n_state, dims.n_head, dims.n_layer
+        )
+        self.head = EmotionHead(dims, 2 * dropout)
+
+    def forward(self, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        dropout = self.dropout if self.training else 0.0
+        states, positions = encode(self.encoder, mel, lengths, dropout)
+        return self.head(states, positions)
+
+
+def encode(
+    encoder: AudioEncoder, mel: Tensor, lengths: Tensor, dropout: float = 0.0
+) -> tuple[list[Tensor], Tensor]:
+    """Run the encoder on true lengths: what it says of an item does not depend on the batch.
+
+    mel      (b, n_mels, t) with t ≤ 2 · n_ctx, padded at the end
+    lengths  (b,) mel frames of each item
+    Returns the states (b, t', d) before the first block and after each one, the last through
+    `ln_post` (it is what a decoder reads), and the true positions (b,) of each item, t' = ⌈t/2⌉.
+    At full length the last is what the library's own forward gives.
+    """
+    padded = bool((lengths != mel.shape[-1]).any())
+    positions = (lengths + 1) // 2
+    if padded:  # both convolutions must see the zeros that they see at an item's end alone
+        inside = within(lengths, mel.shape[-1]).unsqueeze(1)  # (b, 1, t)
+        x = F.gelu(encoder.conv1(mel * inside)) * inside
+    else:
+        x = F.gelu(encoder.conv1(mel))
+    x = F.gelu(encoder.conv2(x)).transpose(1, 2)  # (b, t', d)
+    x = x + encoder.positional_embedding[: x.shape[1]]
+    keep = within(positions, x.shape[1])[:, None, None] if padded else None  # (b, 1, 1, t')
+    states = [x]
+    for block in encoder.blocks:
+        x = x + F.dropout(_attend(block, block.attn_ln(x), keep), dropout)
+        x = x + F.dropout(block.mlp(block.mlp_ln(x)), dropout)
+        states.append(x)
+    states[-1] = encoder.ln_post(x)
+    return states, positions
+
+
+def _attend(block: ResidualAttentionBlock, x: Tensor, keep: Tensor | None) -> Tensor:
+    attn = block.attn
+    q, k, v = (
+        projection(x).unflatten(-1, (attn.n_head, -1)).transpose(1, 2)  # (b, h, t, d/h)
+        for projection in (attn.query, attn.key, attn.value)
+    )
+    heard = F.scaled_dot_product_attention(q, k, v, attn_mask=keep)
+    return attn.out(heard.transpose(1, 2).flatten(2))
+
+
+def within(lengths: Tensor, n: int) -> Tensor:
+    """(b,) lengths → (b, n) bool, true at positions before each length."""
+    return torch.arange(n, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def features(samples: Array | Tensor, dims: VoiceDimensions) -> Tensor:
+    """(n,) samples at 16 kHz → (n_mels, t) log-mel as the model takes it, at least one frame."""
+    wave = torch.as_tensor(samples)
+    short = dims.mel_stride * HOP_LENGTH - len(wave)
+    mel = log_mel_spectrogram(F.pad(wave, (0, max(0, short))), dims.n_mels)  # (n_mels, 10 ms)
+    if dims.mel_stride > 1:
+        mel = F.avg_pool1d(mel, dims.mel_stride)
+    if dims.normalised:
+        # As a whole, not bin by bin: the tilt of the spectrum tells a raised voice.
+        mel = (mel - mel.mean()) / mel.std(correction=0).clamp(min=1e-3)
+    return mel[:, : 2 * dims.n_ctx]
+
+
+def collate(mels: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mels (n_mels, t) of mixed lengths → one zero-padded batch (b, n_mels, t) and lengths (b,)."""
+    lengths = torch.tensor([mel.shape[1] for mel in mels])
+    batch = mels[0].new_zeros(len(mels), mels[0].shape[0], int(lengths.max()))
+    for row, mel in enumerate(mels):
+        batch[row, :, : mel.shape[1]] = mel
+    return batch, lengths
+
+
+def log_softmax(logits: Tensor, temperature: float) -> Array:
+    """Calibrated log-probabilities (b, c), fp32 on the CPU."""
+    array: Array = F.log_softmax(logits.float() / temperature, -1).cpu().numpy().astype(np.float32)
+    return array

@@ -1,0 +1,1 @@
+"""The API's messages and stubs, generated from the .proto files in this folder."""

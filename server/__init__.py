@@ -1,0 +1,1 @@
+"""The service: settings, engine, pipeline, gRPC and the command line."""

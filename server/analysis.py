@@ -1,0 +1,150 @@
+"""What the pipeline makes of a request, before it becomes a message of the API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from fusion.pool import Fused
+from modalities.errors import InputError
+from modalities.image.chat import ReadMessage
+from modalities.reading import Modality, Reading
+
+
+class State(StrEnum):
+    """What became of a modality; the names are the API's."""
+
+    USED = "USED"
+    ABSENT = "ABSENT"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+class Role(StrEnum):
+    """Who speaks; the names are the API's."""
+
+    CUSTOMER = "CUSTOMER"
+    AGENT = "AGENT"
+    SYSTEM = "SYSTEM"
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """A text and the request's field that it came in."""
+
+    field: str
+    content: str
+
+
+@dataclass(frozen=True)
+class BytesPart:
+    """A recording or a picture and the request's field that it came in."""
+
+    field: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is analysed as one: a whole request, or one message of a conversation."""
+
+    text: TextPart | None = None
+    audio: BytesPart | None = None
+    images: tuple[BytesPart, ...] = ()
+    sender: Role = Role.CUSTOMER
+
+
+@dataclass
+class Call:
+    """One request on its way: what it asks for, and what is noted about it as it goes."""
+
+    request_id: str
+    deadline: float | None = None  # time.monotonic()
+    customer_side: str = "AUTO"
+    words: bool = False
+    audio_s: float = 0.0
+    encoder_passes: int = 0
+    models: dict[str, str] = field(default_factory=dict)  # name → revision
+    stages: dict[str, tuple[float, float]] = field(default_factory=dict)  # first start, last end
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            first, last = self.stages.get(name, (started, started))
+            self.stages[name] = (min(first, started), max(last, time.monotonic()))
+
+
+@dataclass(frozen=True)
+class SpokenWord:
+    """A word of a transcript, offsets from the recording's start."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass
+class Speech:
+    """A stretch of speech; `readings` holds its sound's and, where it has a text, its words'."""
+
+    start_s: float
+    end_s: float
+    readings: list[Reading]
+    text: str = ""
+    confidence: float | None = None
+    words: tuple[SpokenWord, ...] = ()
+    language: str = ""
+    pooled: Fused | None = None  # set where there are two readings
+
+
+@dataclass
+class Transcript:
+    """What is said in a recording, and whether that could be known."""
+
+    segments: list[Speech]
+    state: State = State.USED
+    reason: str = ""
+    remedy: str = ""
+
+
+@dataclass
+class Line:
+    """A line read from a picture, who says it, and what the text model makes of it."""
+
+    read: ReadMessage
+    role: Role | None = None
+    reading: Reading | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of one modality; `readings` holds at most one a source."""
+
+    modality: Modality
+    state: State = State.USED
+    reason: str = ""
+    remedy: str = ""
+    readings: list[Reading] = field(default_factory=list)
+    broken: list[InputError] = field(default_factory=list)  # content that cannot be decoded
+    transcript: Transcript | None = None
+    lines: list[Line] = field(default_factory=list)
+    pooled: Fused | None = None  # set where there are two readings
+
+
+@dataclass
+class Analysis:
+    """One utterance: its modalities, always all three, and the fused answer, if any."""
+
+    outcomes: list[Outcome]
+    fused: Fused | None = None
+
+    @property
+    def readings(self) -> list[Reading]:
+        return [reading for outcome in self.outcomes for reading in outcome.readings]

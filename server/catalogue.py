@@ -1,0 +1,75 @@
+"""ModelService: the server's models and limits."""
+
+from __future__ import annotations
+
+from emotion.v1.model_service_pb2 import (
+    GetModelRequest,
+    GetServiceLimitsRequest,
+    ListModelsRequest,
+    ListModelsResponse,
+    Model,
+    ServiceLimits,
+)
+from emotion.v1.types_pb2 import SourceResult
+from google.protobuf.duration_pb2 import Duration
+
+from modalities.errors import InputError
+from server.errors import NotFoundError
+from server.models import ModelInfo, Models
+from server.settings import Settings
+
+MAX_PAGE_SIZE = 100
+
+
+class Catalogue:
+    """Handlers as `server.rpc` takes them."""
+
+    def __init__(self, models: Models, settings: Settings) -> None:
+        self.models, self.settings = models, settings
+
+    async def list_models(self, request: ListModelsRequest, _: float | None) -> ListModelsResponse:
+        """A page token is the name of the last model of the page before (AIP-158)."""
+        if request.page_size < 0:
+            raise InputError("a page size is not negative", "page_size")
+        models = [self._model(info) for info in self.models.infos()]
+        names = [model.name for model in models]
+        if request.page_token and request.page_token not in names:
+            raise InputError("not a token that this service gave", "page_token")
+        start = names.index(request.page_token) + 1 if request.page_token else 0
+        page = models[start : start + min(request.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)]
+        more = start + len(page) < len(models)
+        return ListModelsResponse(models=page, next_page_token=page[-1].name if more else "")
+
+    async def get_model(self, request: GetModelRequest, _: float | None) -> Model:
+        for info in self.models.infos():
+            if request.name == f"models/{info.name}":
+                return self._model(info)
+        raise NotFoundError("there is no such model; ListModels has their names")
+
+    async def get_service_limits(
+        self, _request: GetServiceLimitsRequest, _: float | None
+    ) -> ServiceLimits:
+        settings, duration = self.settings, Duration()
+        duration.FromMilliseconds(round(settings.max_audio_s * 1000))
+        return ServiceLimits(
+            max_message_bytes=settings.max_message_bytes,
+            max_text_characters=settings.max_text_characters,
+            max_audio_duration=duration,
+            max_image_pixels=settings.max_image_pixels,
+            max_image_side_pixels=settings.max_image_side_pixels,
+            max_images=settings.max_images,
+            max_messages=settings.max_messages,
+        )
+
+    def _model(self, info: ModelInfo) -> Model:
+        missing = info.missing
+        return Model(
+            name=f"models/{info.name}",
+            revision=info.revision,
+            description=info.description,
+            sources=[SourceResult.Source.Value(source.name) for source in info.sources],
+            state=Model.State.UNAVAILABLE if missing else Model.State.READY,
+            reason=missing.reason if missing else "",
+            remedy=missing.remedy if missing else "",
+            device="" if missing else self.models.device,
+        )

@@ -1,0 +1,239 @@
+"""The `emotion` command. Heavy imports stand inside the commands, so that --help is fast."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from training import cli as training
+
+if TYPE_CHECKING:
+    from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest, AnalyzeEmotionResponse
+
+    from server.settings import Settings
+
+app = typer.Typer(
+    help="One calibrated emotion score from text, voice and image.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The models that are installed.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(training.train_app, name="train")
+app.add_typer(training.data_app, name="data")
+app.command()(training.evaluate)
+
+BAD_INPUT, FAILED = 2, 1  # exit statuses
+
+Whisper = Annotated[
+    str | None, typer.Option(help="Whisper checkpoint, by name or path, for transcripts.")
+]
+WhisperDir = Annotated[Path | None, typer.Option(help="Where downloaded checkpoints lie.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as max_audio_s=60."),
+]
+Audio = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, readable=True, help="A recording.")
+]
+Images = Annotated[
+    list[Path] | None,
+    typer.Option(exists=True, dir_okay=False, readable=True, help="A picture; repeat for pages."),
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    device: Device = None,
+    whisper: Whisper = None,
+    whisper_dir: WhisperDir = None,
+    other: Set = None,
+) -> None:
+    """Serve emotion.v1 over gRPC until SIGTERM. EMOTION_* variables set what options do not."""
+    with _telling_errors():
+        settings = _settings(
+            other, host=host, port=port, device=device, whisper=whisper, whisper_dir=whisper_dir
+        )
+        from server import logs, service
+
+        logs.configure()
+        asyncio.run(service.serve(settings))
+
+
+@app.command()
+def analyze(
+    text: Annotated[str | None, typer.Option(help="A text.")] = None,
+    audio: Audio = None,
+    image: Images = None,
+    server: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Ask a server, not this process.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
+    customer_side: Annotated[str, typer.Option(help="auto, left or right, of a chat.")] = "auto",
+    words: Annotated[bool, typer.Option(help="Offsets of each word of a transcript.")] = False,
+    timeout_s: Annotated[float, typer.Option(help="How long to wait for a server.")] = 300.0,
+    device: Device = None,
+    whisper: Whisper = None,
+    whisper_dir: WhisperDir = None,
+    other: Set = None,
+) -> None:
+    """Analyse a text, a recording and pictures as one utterance."""
+    with _telling_errors():
+        settings = _settings(other, device=device, whisper=whisper, whisper_dir=whisper_dir)
+        request = build_request(text, audio, image or [], customer_side, words)
+        if server is not None:
+            from server import client
+
+            response = client.analyze(server, request, timeout_s)
+        else:
+            response = asyncio.run(_in_process(request, settings))
+        if as_json:
+            from google.protobuf.json_format import MessageToJson
+
+            print(
+                MessageToJson(
+                    response,
+                    preserving_proto_field_name=True,
+                    always_print_fields_with_no_presence=True,
+                    ensure_ascii=False,
+                )
+            )
+        else:
+            from rich.console import Console
+
+            from server.show import show
+
+            show(response, Console())
+
+
+@models_app.command("list")
+def list_models(whisper: Whisper = None, whisper_dir: WhisperDir = None, other: Set = None) -> None:
+    """Show the models of this installation."""
+    with _telling_errors():
+        settings = _settings(other, whisper=whisper, whisper_dir=whisper_dir)
+        from rich.console import Console
+        from rich.table import Table
+
+        from server import models
+
+        table = Table("model", "revision", "reads", "note", box=None, header_style="bold")
+        for info in models.load(settings).infos():
+            missing = info.missing
+            note = f"{missing.reason}; {missing.remedy}" if missing else ""
+            table.add_row(info.name, info.revision or "-", info.description, note)
+        Console().print(table)
+
+
+@models_app.command("pull")
+def pull_model(name: str, whisper_dir: WhisperDir = None) -> None:
+    """Download a Whisper checkpoint by its name."""
+    with _telling_errors():
+        settings = _settings(None, whisper_dir=whisper_dir)
+        from modalities.errors import UnavailableError
+        from modalities.voice import whisper_checkpoint
+
+        try:
+            path = whisper_checkpoint.pull(name, settings.whisper_dir)
+        except (OSError, RuntimeError) as error:  # no network, or not what was published
+            raise UnavailableError(
+                f"{name} could not be downloaded: {type(error).__name__}",
+                f"try again on a networked machine, or put its file into {settings.whisper_dir}",
+            ) from error
+        print(f"{path}\nstart with: emotion serve --whisper {name}")
+
+
+@app.command()
+def demo(
+    examples: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Folder of the examples.")
+    ] = Path("examples"),
+) -> None:
+    """Start a server, send it a sentence, a recording and a screenshot, show the answer, stop."""
+    with _telling_errors():
+        from server.demo import run
+
+        run(examples)
+
+
+def build_request(
+    text: str | None, audio: Path | None, images: list[Path], customer_side: str, words: bool
+) -> AnalyzeEmotionRequest:
+    """The request of the command line's options; raises InputError on a bad side."""
+    from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest
+    from emotion.v1.types_pb2 import AnalysisConfig, Audio, Image, Text
+
+    from modalities.errors import InputError
+
+    side = customer_side.upper()
+    if side not in ("AUTO", "LEFT", "RIGHT"):
+        raise InputError("auto, left or right", "--customer-side")
+    return AnalyzeEmotionRequest(
+        text=None if text is None else Text(content=text),
+        audio=None if audio is None else Audio(content=audio.read_bytes()),
+        images=[Image(content=path.read_bytes()) for path in images],
+        config=AnalysisConfig(customer_side=AnalysisConfig.CustomerSide.Value(side), words=words),
+    )
+
+
+async def _in_process(request: AnalyzeEmotionRequest, settings: Settings) -> AnalyzeEmotionResponse:
+    from server import logs, models
+    from server.pipeline import Pipeline
+
+    logs.configure()
+    pipeline = Pipeline(models.load(settings), settings)
+    try:
+        return await pipeline.analyze(request)
+    finally:
+        await pipeline.close()
+
+
+def _settings(other: list[str] | None, **options: Any) -> Settings:
+    """Settings from the environment and the options that were given; raises InputError."""
+    from pydantic import ValidationError
+
+    from modalities.errors import InputError
+    from server.settings import Settings
+
+    given = {name: value for name, value in options.items() if value is not None}
+    for pair in other or []:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise InputError("NAME=VALUE is needed", "--set")
+        given[name] = value
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(first["msg"], ".".join(map(str, first["loc"]))) from None
+
+
+@contextmanager
+def _telling_errors() -> Iterator[None]:
+    """An error that was raised on purpose: its message and an exit status, no traceback."""
+    from modalities.errors import EmotionError, InputError, UnavailableError
+
+    try:
+        yield
+    except EmotionError as error:
+        refused = getattr(error, "refused", isinstance(error, InputError))
+        message = str(error)
+        if isinstance(error, InputError) and error.field:
+            message = f"{error.field}: {message}"
+        if isinstance(error, UnavailableError):
+            message = f"{message}; {error.remedy}"
+        print(f"emotion: {message}", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT if refused else FAILED) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,275 @@
+"""Analyses → messages of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from emotion.v1.emotion_service_pb2 import (
+    AnalyzeConversationRequest,
+    AnalyzeConversationResponse,
+    AnalyzeEmotionResponse,
+    ConversationSummary,
+    MessageResult,
+)
+from emotion.v1.types_pb2 import (
+    Box,
+    Estimate,
+    Fusion,
+    LabelBias,
+    Metadata,
+    ModalityResult,
+    ModelUse,
+    ReadMessage,
+    Role,
+    Sentiment,
+    SourceResult,
+    StageTiming,
+    TranscriptSegment,
+    Word,
+)
+from emotion.v1.types_pb2 import Modality as ModalityValue
+from emotion.v1.types_pb2 import Transcript as TranscriptMessage
+from google.protobuf.duration_pb2 import Duration
+
+from fusion.conversation import summarise
+from fusion.labels import valence_arousal
+from fusion.pool import Fused, FusionPool
+from modalities.image.sides import Side
+from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading
+from server import analysis as domain
+from server.analysis import Analysis, Call, Content, State
+
+
+def emotion_response(analysis: Analysis, pool: FusionPool, call: Call) -> AnalyzeEmotionResponse:
+    fused = analysis.fused
+    response = AnalyzeEmotionResponse(
+        fused=_fused(fused),
+        modalities=_modalities(analysis),
+        transcript=_transcript(analysis),
+        messages=_messages(analysis),
+        metadata=_metadata(call),
+        request_id=call.request_id,
+    )
+    if fused is not None:
+        by_source = {reading.source: reading for reading in analysis.readings}
+        for share in fused.sources:
+            response.sources.add(
+                source=SourceResult.Source.Value(share.source.name),
+                modality=ModalityValue.Value(share.source.modality.name),
+                estimate=_estimate(by_source[share.source]),
+                weight=share.weight,
+                contribution=share.contribution,
+                share=share.share,
+            )
+        response.fusion.CopyFrom(_fusion(fused, pool))
+    return response
+
+
+def conversation_response(
+    request: AnalyzeConversationRequest,
+    contents: Sequence[Content],
+    analyses: Sequence[Analysis],
+    call: Call,
+) -> AnalyzeConversationResponse:
+    response = AnalyzeConversationResponse(metadata=_metadata(call), request_id=call.request_id)
+    scores: list[float] = []
+    for index, (message, content, analysis) in enumerate(
+        zip(request.messages, contents, analyses, strict=True)
+    ):
+        response.messages.append(
+            MessageResult(
+                index=index,
+                role=message.role,
+                offset=message.offset if message.HasField("offset") else None,
+                estimate=_fused(analysis.fused),
+                modalities=_modalities(analysis),
+                transcript=_transcript(analysis),
+                messages=_messages(analysis),
+            )
+        )
+        scores += _customer_scores(content, analysis)
+    if scores:
+        shape = summarise(scores)
+        response.customer.CopyFrom(
+            ConversationSummary(
+                message_count=len(scores),
+                score=shape.score,
+                start=shape.start,
+                end=shape.end,
+                lowest=shape.lowest,
+                shift=shape.shift,
+            )
+        )
+    return response
+
+
+def _customer_scores(content: Content, analysis: Analysis) -> list[float]:
+    """A message's part of the customer's scores: of a picture of a chat one for each of the
+    customer's messages in it, else its own if the customer sent it."""
+    if content.text is None and content.audio is None:
+        lines = [line for outcome in analysis.outcomes for line in outcome.lines if line.reading]
+        if any(line.read.side is not Side.NONE for line in lines):
+            return [
+                line.reading.score
+                for line in lines
+                if line.reading and line.role is domain.Role.CUSTOMER
+            ]
+    if content.sender is not domain.Role.CUSTOMER or analysis.fused is None:
+        return []
+    return [_score(analysis.fused.log_sentiment)]
+
+
+def _estimate(reading: Reading) -> Estimate:
+    """A reading as it stands; its confidence is its likeliest sentiment's probability."""
+    confidence = float(np.exp(reading.log_sentiment.max()))
+    return _distributions(reading.log_sentiment, reading.log_emotions, confidence, False)
+
+
+def _fused(fused: Fused | None) -> Estimate:
+    """The pool's answer; where there is none, an abstention."""
+    if fused is None:
+        return Estimate(abstained=True)
+    return _distributions(
+        fused.log_sentiment, fused.log_emotions, fused.confidence, fused.abstained
+    )
+
+
+def _of_part(readings: Sequence[Reading], pooled: Fused | None) -> Estimate | None:
+    """The estimate of something with one source, or with two that were pooled."""
+    if pooled is not None:
+        return _fused(pooled)
+    return _estimate(readings[0]) if readings else None
+
+
+def _distributions(
+    log_sentiment: Array, log_emotions: Array, confidence: float, abstained: bool
+) -> Estimate:
+    valence, arousal = valence_arousal(log_emotions)
+    estimate = Estimate(
+        score=_score(log_sentiment),
+        sentiment=Sentiment(**dict(zip(SENTIMENTS, np.exp(log_sentiment), strict=True))),
+        valence=valence,
+        arousal=arousal,
+        confidence=confidence,
+        abstained=abstained,
+    )
+    for label, probability in zip(EMOTIONS, np.exp(log_emotions), strict=True):
+        estimate.emotions.add(label=label, probability=probability)
+    return estimate
+
+
+def _score(log_sentiment: Array) -> float:
+    positive, _, negative = np.exp(log_sentiment.astype(np.float64))
+    return float(positive - negative)
+
+
+def _modalities(analysis: Analysis) -> list[ModalityResult]:
+    shares = analysis.fused.sources if analysis.fused else ()
+    return [
+        ModalityResult(
+            modality=ModalityValue.Value(outcome.modality.name),
+            state=_state(outcome.state),
+            reason=outcome.reason,
+            remedy=outcome.remedy,
+            estimate=_of_part(outcome.readings, outcome.pooled),
+            share=sum(s.share for s in shares if s.source.modality is outcome.modality),
+        )
+        for outcome in analysis.outcomes
+    ]
+
+
+def _state(state: State) -> ModalityResult.State:
+    return ModalityResult.State.Value(state.name)
+
+
+def _fusion(fused: Fused, pool: FusionPool) -> Fusion:
+    return Fusion(
+        temperature=pool.temperature,
+        sentiment_bias=_biases(SENTIMENTS, pool.sentiment_bias),
+        emotion_bias=_biases(EMOTIONS, pool.emotion_bias),
+        bias_contribution=fused.bias_contribution,
+        bias_share=fused.bias_share,
+    )
+
+
+def _biases(labels: Sequence[str], biases: Array) -> list[LabelBias]:
+    return [LabelBias(label=label, bias=bias) for label, bias in zip(labels, biases, strict=True)]
+
+
+def _transcript(analysis: Analysis) -> TranscriptMessage | None:
+    for outcome in analysis.outcomes:
+        if outcome.transcript is not None:
+            return _transcript_of(outcome.transcript)
+    return None
+
+
+def _transcript_of(transcript: domain.Transcript) -> TranscriptMessage:
+    texts = [speech.text for speech in transcript.segments if speech.text]
+    languages = [speech.language for speech in transcript.segments if speech.language]
+    return TranscriptMessage(
+        state=_state(transcript.state),
+        reason=transcript.reason,
+        remedy=transcript.remedy,
+        text=" ".join(texts),
+        language=max(set(languages), key=languages.count) if languages else "",
+        segments=[
+            TranscriptSegment(
+                start_offset=_duration(speech.start_s),
+                end_offset=_duration(speech.end_s),
+                text=speech.text,
+                confidence=speech.confidence,
+                words=[
+                    Word(
+                        text=word.text,
+                        start_offset=_duration(word.start_s),
+                        end_offset=_duration(word.end_s),
+                    )
+                    for word in speech.words
+                ],
+                estimate=_of_part(speech.readings, speech.pooled),
+            )
+            for speech in transcript.segments
+        ],
+    )
+
+
+def _messages(analysis: Analysis) -> list[ReadMessage]:
+    return [_message(line) for outcome in analysis.outcomes for line in outcome.lines]
+
+
+def _message(line: domain.Line) -> ReadMessage:
+    read = line.read
+    left, top, right, bottom = read.box
+    has_side = read.side is not Side.NONE
+    return ReadMessage(
+        kind=ReadMessage.Kind.Value(read.kind.name),
+        text=read.text,
+        page=read.page,
+        box=Box(left=left, top=top, right=right, bottom=bottom),
+        side=ReadMessage.Side.Value(read.side.name if has_side else "SIDE_UNSPECIFIED"),
+        role=Role.Value(line.role.name) if line.role else Role.ROLE_UNSPECIFIED,
+        ocr_confidence=read.confidence,
+        time_text=read.time_text,
+        estimate=_estimate(line.reading) if line.reading else None,
+    )
+
+
+def _metadata(call: Call) -> Metadata:
+    return Metadata(
+        models=[
+            ModelUse(name=f"models/{name}", revision=revision)
+            for name, revision in sorted(call.models.items())
+        ],
+        timings=[
+            StageTiming(stage=stage, duration=_duration(end - start))
+            for stage, (start, end) in sorted(call.stages.items())
+        ],
+        encoder_passes=call.encoder_passes,
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e6) * 1000)  # whole microseconds
+    return duration

@@ -1,0 +1,213 @@
+"""The engine: one bounded queue and one worker thread a model, requests' items batched together.
+
+A batch always holds the oldest item, and beside it those nearest to it in cost, so that little
+is padding and nothing starves. Clipper (Crankshaw et al., NSDI 2017, §4.3) batches so under a
+deadline; here the bound is the padded cost of a batch, longest item × items.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from modalities.errors import OverloadedError
+from modalities.model import BatchModel
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_DECAY = 0.9  # weight of a batch's measured time against that of the next one
+
+
+@dataclass(eq=False)
+class _Entry(Generic[Item, Result]):
+    item: Item
+    cost: float
+    arrived: float  # time.monotonic()
+    deadline: float | None  # time.monotonic(), as all times here
+    future: asyncio.Future[Result]
+
+
+class Pace:
+    """Seconds of a batch ≈ base + slope · cost: least squares over the batches that were run,
+    the last ones counting most. A plain mean of seconds per cost would take the overhead of
+    small batches for the price of large ones, and refuse what there is time for."""
+
+    def __init__(self) -> None:
+        self._n = self._x = self._y = self._xx = self._xy = 0.0
+
+    def add(self, cost: float, seconds: float) -> None:
+        self._n = _DECAY * self._n + 1
+        self._x = _DECAY * self._x + cost
+        self._y = _DECAY * self._y + seconds
+        self._xx = _DECAY * self._xx + cost * cost
+        self._xy = _DECAY * self._xy + cost * seconds
+
+    def estimate_s(self, cost: float, batches: float) -> float:
+        """Seconds for `cost` run in so many batches; 0 before the first measurement."""
+        if not self._n:
+            return 0.0
+        variance = self._xx - self._x * self._x / self._n
+        covariance = self._xy - self._x * self._y / self._n
+        slope = max(0.0, covariance / variance) if variance > 1e-9 * self._xx else 0.0
+        base = max(0.0, (self._y - slope * self._x) / self._n)
+        return batches * base + slope * cost
+
+
+class BatchQueue(Generic[Item, Result]):
+    """The queue of one model; belongs to the event loop in which it was made."""
+
+    def __init__(
+        self, model: BatchModel[Item, Result], *, max_queued_batches: int, batch_wait_s: float
+    ) -> None:
+        self.model = model
+        self.max_queued_cost = max_queued_batches * model.max_batch_cost
+        self.batch_wait_s = batch_wait_s
+        self._pending: list[_Entry[Item, Result]] = []  # in order of arrival
+        self._running_cost = 0.0
+        self.pace = Pace()
+        self._changed = asyncio.Event()
+        self._closed = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"infer-{model.name}")
+        self._dispatcher = asyncio.create_task(self._dispatch())
+
+    async def infer(self, items: Sequence[Item], deadline: float | None = None) -> list[Result]:
+        """Results in the order of `items`, all of which are queued at once or none.
+
+        Raises OverloadedError where there is no room, or where the answer would come after
+        `deadline` (time.monotonic()); TimeoutError where the deadline passes in the queue; and
+        what the model raises on one of these items, never on another caller's.
+        """
+        if not items:
+            return []
+        costs = [self.model.cost(item) for item in items]
+        self._admit(sum(costs), deadline)
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        entries = [
+            _Entry[Item, Result](item, cost, now, deadline, loop.create_future())
+            for item, cost in zip(items, costs, strict=True)
+        ]
+        self._pending += entries
+        self._changed.set()
+        try:
+            return await asyncio.gather(*(entry.future for entry in entries))
+        finally:  # a caller that gives up, or whose item failed, wants none of the others
+            for entry in entries:
+                if entry.future.done() and not entry.future.cancelled():
+                    entry.future.exception()  # seen, so that asyncio does not log it
+                entry.future.cancel()
+            self._changed.set()
+
+    async def close(self) -> None:
+        """Refuse new items, finish those that were accepted, end the thread."""
+        self._closed = True
+        self._changed.set()
+        await self._dispatcher
+        self._thread.shutdown()
+
+    def expected_wait_s(self) -> float:
+        """Seconds until an item that arrives now would be taken, by what batches have taken."""
+        cost = self._queued_cost() + self._running_cost
+        batches = math.ceil(cost / self.model.max_batch_cost)
+        return self.pace.estimate_s(cost, batches)
+
+    def _queued_cost(self) -> float:
+        return sum(entry.cost for entry in self._pending if not entry.future.done())
+
+    def _admit(self, cost: float, deadline: float | None) -> None:
+        if self._closed:
+            raise OverloadedError("the service is stopping", 1.0)
+        wait_s = self.expected_wait_s()
+        queued = self._queued_cost()
+        # A request that is larger than the whole queue may still have an empty one to itself.
+        if queued and queued + cost > self.max_queued_cost:
+            raise OverloadedError(f"the queue of model {self.model.name} is full", max(wait_s, 0.1))
+        if deadline is not None and time.monotonic() + wait_s > deadline:
+            raise OverloadedError("the answer would come after the deadline", max(wait_s, 0.1))
+
+    async def _dispatch(self) -> None:
+        while True:
+            self._changed.clear()
+            self._drop_dead()
+            if not self._pending:
+                if self._closed:
+                    return
+                await self._changed.wait()
+                continue
+            left_s = self._pending[0].arrived + self.batch_wait_s - time.monotonic()
+            batch = self._choose()
+            if left_s > 0 and len(batch) == len(self._pending) and not self._closed:
+                # All that is queued fits in one batch: more may come to share it.
+                try:
+                    await asyncio.wait_for(self._changed.wait(), left_s)
+                except TimeoutError:
+                    pass
+                else:
+                    continue
+                self._drop_dead()
+                batch = self._choose()
+            if batch:
+                await self._run(batch)
+
+    def _drop_dead(self) -> None:
+        now = time.monotonic()
+        for entry in self._pending:
+            if entry.deadline is not None and entry.deadline < now and not entry.future.done():
+                entry.future.set_exception(TimeoutError("the deadline passed in the queue"))
+        self._pending = [entry for entry in self._pending if not entry.future.done()]
+
+    def _choose(self) -> list[_Entry[Item, Result]]:
+        """The oldest entry and its nearest in cost, within the model's padded cost."""
+        if not self._pending:
+            return []
+        oldest, *others = self._pending
+        others.sort(key=lambda entry: abs(entry.cost - oldest.cost))  # stable: older first
+        batch, longest = [oldest], oldest.cost
+        for entry in others:
+            longest_then = max(longest, entry.cost)
+            if longest_then * (len(batch) + 1) <= self.model.max_batch_cost:
+                batch.append(entry)
+                longest = longest_then
+        return batch
+
+    async def _run(self, batch: list[_Entry[Item, Result]]) -> None:
+        taken = set(map(id, batch))
+        self._pending = [entry for entry in self._pending if id(entry) not in taken]
+        self._running_cost = sum(entry.cost for entry in batch)
+        started = time.monotonic()
+        outcomes = await asyncio.get_running_loop().run_in_executor(
+            self._thread, _infer, self.model, [entry.item for entry in batch]
+        )
+        self.pace.add(self._running_cost, time.monotonic() - started)
+        self._running_cost = 0.0
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            if entry.future.done():
+                continue
+            if isinstance(outcome, _Failure):
+                entry.future.set_exception(outcome.error)
+            else:
+                entry.future.set_result(outcome)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: Exception
+
+
+def _infer(model: BatchModel[Any, Any], items: list[Any]) -> list[Any]:
+    """Results, a _Failure for an item that fails also alone: a failed batch is halved."""
+    try:
+        results = model.infer(items)
+        if len(results) != len(items):
+            raise RuntimeError(f"model {model.name} gave {len(results)} for {len(items)} items")
+        return results
+    except Exception as error:
+        if len(items) == 1:
+            return [_Failure(error)]
+    half = len(items) // 2
+    return _infer(model, items[:half]) + _infer(model, items[half:])

@@ -1,0 +1,131 @@
+"""The models of a server: loaded once, checked against their checksums, or known to be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from fusion.pool import FusionPool
+from modalities.checkpoint import sha256
+from modalities.errors import EmotionError, UnavailableError
+from modalities.image.infer import VisionReader
+from modalities.image.prepare import ImagePreparer
+from modalities.reading import Source
+from modalities.text.infer import TextReader
+from modalities.voice.infer import TRANSCRIPT_REMEDY, VoiceReader
+from server.settings import Settings
+
+Loaded = TypeVar("Loaded")
+
+
+class AlteredError(EmotionError):
+    """A file of weights is not the one that its checksum was written for."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What ModelService tells of a model; `missing` says why it is not there."""
+
+    name: str
+    description: str
+    sources: tuple[Source, ...]
+    revision: str = ""
+    missing: UnavailableError | None = None
+
+
+@dataclass
+class Models:
+    """A missing model is None and has its reason in `missing`; without fusion there is none."""
+
+    device: str
+    fusion: FusionPool
+    text: TextReader | None = None
+    voice: VoiceReader | None = None
+    image: VisionReader | None = None
+    preparer: ImagePreparer | None = None  # the OCR; without it no picture is read at all
+    missing: dict[str, UnavailableError] = field(default_factory=dict)
+
+    def infos(self) -> list[ModelInfo]:
+        """All models that there could be, by name."""
+        embedded = self.voice and (self.voice.fallback or self.voice)
+        whisper = self.voice if self.voice and self.voice.whisper else None
+        rows = (
+            ("fusion", "weighs the sources", tuple(Source), self.fusion),
+            ("image", "emotion from faces and pictures", (Source.VISION,), self.image),
+            (
+                "text",
+                "emotion from words",
+                (Source.TEXT, Source.TRANSCRIPT, Source.IMAGE_TEXT),
+                self.text,
+            ),
+            ("voice", "emotion from the sound of speech", (Source.VOICE,), embedded),
+            ("whisper", "transcripts of speech", (Source.TRANSCRIPT,), whisper),
+        )
+        return [
+            ModelInfo(
+                name, description, sources, model.revision if model else "", self.missing.get(name)
+            )
+            for name, description, sources, model in rows
+        ]
+
+
+def load(settings: Settings) -> Models:
+    """Load all that is there.
+
+    Raises AlteredError where a file of the bundle is not what SHA256SUMS states, and
+    UnavailableError where there is no fusion model: without it there is no answer.
+    """
+    if settings.cpu_threads:
+        torch.set_num_threads(settings.cpu_threads)
+    device, missing = settings.resolved_device(), {}
+
+    def attempt(name: str, loader: Callable[[], Loaded]) -> Loaded | None:
+        try:
+            return loader()
+        except UnavailableError as error:
+            missing[name] = error
+            return None
+
+    def embedded(name: str) -> Path:
+        return verified(settings.weights, name)
+
+    models = Models(device, FusionPool.load(embedded("fusion"), device), missing=missing)
+    models.text = attempt("text", lambda: TextReader.load(embedded("text"), device))
+    models.image = attempt("image", lambda: VisionReader.load(embedded("image"), device))
+    models.preparer = attempt("ocr", ImagePreparer)
+    if settings.whisper is None:
+        missing["whisper"] = UnavailableError("no Whisper checkpoint is chosen", TRANSCRIPT_REMEDY)
+    else:
+        name = settings.whisper
+        models.voice = attempt(
+            "whisper",
+            lambda: VoiceReader.load_whisper(name, settings.whisper_dir, device, embedded("voice")),
+        )
+    if models.voice is None:
+        models.voice = attempt("voice", lambda: VoiceReader.load(embedded("voice"), device))
+    return models
+
+
+def verified(folder: Path, name: str) -> Path:
+    """Path of a file of the bundle whose checksum is right; raises as `load`."""
+    path = folder / f"{name}.safetensors"
+    if not path.is_file():
+        raise UnavailableError(
+            f"the {name} weights are not in {folder}",
+            "reinstall the package, or make the weights anew with 'emotion train'",
+        )
+    try:
+        lines = (folder / "SHA256SUMS").read_text().splitlines()
+    except OSError:
+        lines = []
+    stated = {file: digest for digest, file in (line.split() for line in lines)}
+    if stated.get(path.name) != sha256(path):
+        raise AlteredError(
+            f"{path} does not match SHA256SUMS: reinstall the package, "
+            "or write the checksum of weights that you trained yourself"
+        )
+    return path

@@ -1,0 +1,142 @@
+"""A request → its answer: check, prepare, infer, combine, fuse, assemble.
+
+The same pipeline answers in process and behind the server. It knows no gRPC and no tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+
+from emotion.v1.emotion_service_pb2 import (
+    AnalyzeConversationRequest,
+    AnalyzeConversationResponse,
+    AnalyzeEmotionRequest,
+    AnalyzeEmotionResponse,
+)
+
+from modalities.errors import EmotionError, InputError, UnavailableError
+from modalities.reading import Modality, Reading
+from server import convert
+from server.analysis import Analysis, Call, Content, Outcome, Speech, State
+from server.checks import call_of, conversation_contents, emotion_content
+from server.errors import RejectedError
+from server.logs import LOG
+from server.models import Models
+from server.read_image import read_images
+from server.read_text import read_text
+from server.read_voice import read_voice
+from server.runner import WHOLE_REQUEST, Runner, together
+from server.settings import Settings
+
+
+class FailedError(EmotionError):
+    """The service itself failed on all that the request holds."""
+
+
+class Pipeline:
+    """Belongs to the event loop in which it was made; `close` it there.
+
+    Both methods raise InputError or RejectedError on a request that cannot be answered,
+    OverloadedError and TimeoutError (the deadline is a time.monotonic()), and FailedError.
+    """
+
+    def __init__(self, models: Models, settings: Settings) -> None:
+        self.models, self.settings = models, settings
+        self.runner = Runner(models, settings)
+
+    async def analyze(
+        self, request: AnalyzeEmotionRequest, deadline: float | None = None
+    ) -> AnalyzeEmotionResponse:
+        """One emotion of all that the request holds."""
+        call = call_of(request, deadline)
+        content = emotion_content(request, self.settings)
+        with call.stage("total"):
+            analysis = await self._analyze(content, call)
+        _settle([analysis])
+        return convert.emotion_response(analysis, self.models.fusion, call)
+
+    async def analyze_conversation(
+        self, request: AnalyzeConversationRequest, deadline: float | None = None
+    ) -> AnalyzeConversationResponse:
+        """One emotion a message, and the course of the customer's."""
+        call = call_of(request, deadline)
+        contents = conversation_contents(request, self.settings)
+        with call.stage("total"):
+            analyses = await together([self._analyze(content, call) for content in contents])
+        _settle(analyses)
+        return convert.conversation_response(request, contents, analyses, call)
+
+    async def close(self) -> None:
+        """Finish what was accepted and end the threads."""
+        await self.runner.close()
+
+    async def _analyze(self, content: Content, call: Call) -> Analysis:
+        text, audio, images = content.text, content.audio, content.images
+        runner = self.runner
+        work: list[Awaitable[Outcome]] = [
+            _guard(Modality.TEXT, read_text(text, call, runner) if text else None, call),
+            _guard(Modality.VOICE, read_voice(audio, call, runner) if audio else None, call),
+            _guard(
+                Modality.IMAGE,
+                read_images(images, content.sender, call, runner) if images else None,
+                call,
+            ),
+        ]
+        analysis = Analysis(await together(work))
+        await self._fuse(analysis, call)
+        return analysis
+
+    async def _fuse(self, analysis: Analysis, call: Call) -> None:
+        """Everything of one analysis that needs the pool, in one batch."""
+        if not analysis.readings:
+            return
+        speeches = [
+            speech
+            for outcome in analysis.outcomes
+            if outcome.transcript
+            for speech in outcome.transcript.segments
+        ]
+        parts: list[Outcome | Speech] = [*analysis.outcomes, *speeches]
+        pooled = [part for part in parts if len(part.readings) > 1]
+        items: list[Sequence[Reading]] = [analysis.readings, *(part.readings for part in pooled)]
+        call.models["fusion"] = self.models.fusion.revision
+        analysis.fused, *answers = await self.runner.infer(call, "fusion", items)
+        for part, answer in zip(pooled, answers, strict=True):
+            part.pooled = answer
+
+
+async def _guard(modality: Modality, work: Awaitable[Outcome] | None, call: Call) -> Outcome:
+    """The outcome of one modality, whatever happens to it: the others are still scored."""
+    if work is None:
+        return Outcome(modality, State.ABSENT)
+    try:
+        return await work
+    except WHOLE_REQUEST:
+        raise
+    except InputError as error:
+        return Outcome(modality, State.REJECTED, error.reason, broken=[error])
+    except UnavailableError as error:
+        return Outcome(modality, State.UNAVAILABLE, error.reason, error.remedy)
+    except Exception:
+        LOG.exception(
+            "modality failed", extra={"request_id": call.request_id, "modality": modality.value}
+        )
+        remedy = f"try again, or report request_id {call.request_id}"
+        return Outcome(modality, State.FAILED, "the service failed on it", remedy)
+
+
+def _settle(analyses: Sequence[Analysis]) -> None:
+    """Refuse what has no answer at all: raises RejectedError where all of it is broken,
+    FailedError where nothing is used and the service is to blame."""
+    outcomes = [
+        outcome
+        for analysis in analyses
+        for outcome in analysis.outcomes
+        if outcome.state is not State.ABSENT
+    ]
+    if any(outcome.state is State.USED for outcome in outcomes):
+        return
+    if all(outcome.broken and outcome.state is State.REJECTED for outcome in outcomes):
+        raise RejectedError([error for outcome in outcomes for error in outcome.broken])
+    if any(outcome.state is State.FAILED for outcome in outcomes):
+        raise FailedError("the service failed on the request")

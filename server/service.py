@@ -1,0 +1,110 @@
+"""The server's life: bind, load, warm up, serve, and on SIGTERM or SIGINT finish and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import grpc
+from emotion.v1 import emotion_service_pb2, model_service_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from server import models
+from server.catalogue import Catalogue
+from server.errors import AddressError
+from server.logs import LOG
+from server.models import Models
+from server.pipeline import Pipeline
+from server.rpc import Gate, service_handlers
+from server.settings import Settings
+from server.warmup import warm_up
+
+EMOTION = emotion_service_pb2.DESCRIPTOR.services_by_name["EmotionService"]
+MODEL = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
+LAST_ANSWERS_S = 1.0  # for health watchers and answers on their way, once all work is done
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises what `models.load` raises, and AddressError where the address cannot be bound.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a twin
+        ]
+    )
+    address = f"{settings.host}:{settings.port}"
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        raise AddressError(f"{address} cannot be bound: it is in use, or not ours") from None
+    loaded = await asyncio.to_thread(models.load, settings)
+    pipeline = Pipeline(loaded, settings)
+    gate = Gate(settings.max_concurrent_requests)
+    try:
+        await warm_up(pipeline)
+        health_servicer = await _add_services(server, pipeline, gate)
+        _log_missing(loaded)
+        await server.start()
+        LOG.info("serving", extra={"address": f"{settings.host}:{port}", "device": loaded.device})
+        await stop.wait()
+        LOG.info("stopping")
+        await health_servicer.enter_graceful_shutdown()
+        finished = await gate.drain(settings.drain_s)
+        await server.stop(LAST_ANSWERS_S if finished else 0)
+    finally:
+        await pipeline.close()
+    LOG.info("stopped", extra={"finished": finished})
+
+
+async def _add_services(
+    server: grpc.aio.Server, pipeline: Pipeline, gate: Gate
+) -> health.aio.HealthServicer:
+    catalogue = Catalogue(pipeline.models, pipeline.settings)
+    server.add_generic_rpc_handlers(
+        (
+            service_handlers(
+                EMOTION,
+                {
+                    "AnalyzeEmotion": pipeline.analyze,
+                    "AnalyzeConversation": pipeline.analyze_conversation,
+                },
+                gate,
+            ),
+            service_handlers(
+                MODEL,
+                {
+                    "ListModels": catalogue.list_models,
+                    "GetModel": catalogue.get_model,
+                    "GetServiceLimits": catalogue.get_service_limits,
+                },
+                gate,
+            ),
+        )
+    )
+    health_servicer = health.aio.HealthServicer()
+    serving = health_pb2.HealthCheckResponse.SERVING
+    names = [EMOTION.full_name, MODEL.full_name]
+    for name in names:
+        await health_servicer.set(name, serving)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection(
+        (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+    return health_servicer
+
+
+def _log_missing(loaded: Models) -> None:
+    for name, error in loaded.missing.items():
+        LOG.warning(
+            "model not available",
+            extra={"model": name, "reason": error.reason, "remedy": error.remedy},
+        )

@@ -1,0 +1,53 @@
+"""Settings: `EMOTION_*` environment variables; the command line's options override them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import weights
+
+
+def _whisper_cache() -> Path:
+    """Where openai-whisper itself keeps what it downloads."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its unit in its name."""
+
+    model_config = SettingsConfigDict(env_prefix="EMOTION_", extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=50051, ge=0, le=65535, description="0 takes any free one")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    cpu_threads: int = Field(default=0, ge=0, description="of torch; 0 leaves it to torch")
+    weights: Path = Field(default=weights.FOLDER, description="folder of the bundle")
+    whisper: str | None = Field(default=None, description="a checkpoint's name or path")
+    whisper_dir: Path = Field(default_factory=_whisper_cache, description="downloaded checkpoints")
+
+    max_message_bytes: PositiveInt = 32 * 1024 * 1024
+    max_text_characters: PositiveInt = 10_000
+    max_audio_s: PositiveFloat = 600.0
+    max_image_pixels: PositiveInt = 50_000_000
+    max_image_side_pixels: PositiveInt = 20_000
+    max_images: PositiveInt = 8
+    max_messages: PositiveInt = 500
+
+    max_concurrent_requests: PositiveInt = Field(default=64, description="of one method")
+    prepare_threads: PositiveInt = Field(default=2, description="that decode, and read pictures")
+    max_queued_batches: PositiveInt = Field(default=64, description="of one model")
+    batch_wait_ms: float = Field(default=3.0, ge=0, description="from a batch's first item")
+    drain_s: PositiveFloat = Field(default=30.0, description="for accepted requests at the end")
+
+    def resolved_device(self) -> str:
+        """``cpu`` or ``cuda``; torch decides where the setting is ``auto``."""
+        if self.device != "auto":
+            return self.device
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"

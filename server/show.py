@@ -1,0 +1,111 @@
+"""An answer as a small readable table."""
+
+from __future__ import annotations
+
+from emotion.v1.emotion_service_pb2 import AnalyzeEmotionResponse
+from emotion.v1.types_pb2 import Estimate, Modality, ModalityResult, ReadMessage, Role
+from google.protobuf.duration_pb2 import Duration
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+BAR_WIDTH = 24
+COLOURS = {
+    "positive": "green", "happy": "green", "neutral": "white", "surprise": "yellow",
+    "negative": "red", "angry": "red", "sad": "blue", "fear": "magenta", "disgust": "cyan",
+}  # fmt: skip
+
+
+def show(response: AnalyzeEmotionResponse, console: Console) -> None:
+    """Print the score, bars for each emotion, the modalities, the transcript, the messages."""
+    parts: list[RenderableType] = [_headline(response.fused)]
+    if response.fused.HasField("sentiment"):
+        parts += ["", _bars(response.fused)]
+    parts += ["", _modalities(response)]
+    if response.HasField("transcript"):
+        parts += ["", _transcript(response)]
+    if response.messages:
+        parts += ["", _messages(response)]
+    models = ", ".join(f"{m.name.split('/')[-1]}@{m.revision}" for m in response.metadata.models)
+    total = {t.stage: t.duration for t in response.metadata.timings}["total"]
+    parts += ["", Text(f"{_seconds(total):.2f} s; {models}", style="dim")]
+    console.print(Group(*parts))
+
+
+def _headline(fused: Estimate) -> Text:
+    if not fused.HasField("score"):
+        return Text("no score: nothing could be read", style="bold yellow")
+    colour = "green" if fused.score > 0.2 else "red" if fused.score < -0.2 else "white"
+    line = Text.assemble(("score ", "bold"), (f"{fused.score:+.2f}", f"bold {colour}"))
+    line.append(
+        f"   confidence {fused.confidence:.2f}"
+        f"   valence {fused.valence:+.2f}   arousal {fused.arousal:+.2f}"
+    )
+    if fused.abstained:
+        line.append("   abstained: too unsure to act on", style="yellow")
+    return line
+
+
+def _bars(fused: Estimate) -> Table:
+    table = Table.grid(padding=(0, 1))
+    rows = [(name, getattr(fused.sentiment, name)) for name in ("positive", "neutral", "negative")]
+    rows += [("", 0.0)]
+    rows += [(emotion.label, emotion.probability) for emotion in fused.emotions]
+    for label, probability in rows:
+        if not label:
+            table.add_row("")
+            continue
+        bar = Text("█" * round(probability * BAR_WIDTH) or "▏", style=COLOURS.get(label, "white"))
+        table.add_row(label, Text(f"{100 * probability:3.0f} %"), bar)
+    return table
+
+
+def _modalities(response: AnalyzeEmotionResponse) -> Table:
+    table = Table("modality", "state", "score", "share", "note", box=None, header_style="bold")
+    for result in response.modalities:
+        used = result.HasField("estimate")
+        table.add_row(
+            Modality.Name(result.modality).lower(),
+            ModalityResult.State.Name(result.state),
+            f"{result.estimate.score:+.2f}" if used else "",
+            f"{100 * result.share:.0f} %" if used else "",
+            Text("; ".join(filter(None, (result.reason, result.remedy)))),
+        )
+    return table
+
+
+def _transcript(response: AnalyzeEmotionResponse) -> Table:
+    transcript = response.transcript
+    table = Table("from", "to", "score", "speech", box=None, header_style="bold")
+    for segment in transcript.segments:
+        table.add_row(
+            f"{_seconds(segment.start_offset):.1f} s",
+            f"{_seconds(segment.end_offset):.1f} s",
+            f"{segment.estimate.score:+.2f}",
+            Text(segment.text or "…"),
+        )
+    if transcript.state != ModalityResult.USED or transcript.reason:
+        state = ModalityResult.State.Name(transcript.state)
+        note = "; ".join(filter(None, (transcript.reason, transcript.remedy)))
+        table.caption = Text(f"transcript {state}: {note}", style="yellow")
+        table.caption_justify = "left"
+    return table
+
+
+def _messages(response: AnalyzeEmotionResponse) -> Table:
+    table = Table("side", "role", "time", "score", "message", box=None, header_style="bold")
+    for message in response.messages:
+        spoken = message.HasField("estimate")
+        has_side = message.side != ReadMessage.SIDE_UNSPECIFIED
+        table.add_row(
+            ReadMessage.Side.Name(message.side).lower() if has_side else "",
+            Role.Name(message.role).lower() if message.role else "",
+            Text(message.time_text),
+            f"{message.estimate.score:+.2f}" if spoken else "",
+            Text(message.text, style="" if spoken else "dim"),
+        )
+    return table
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.ToNanoseconds() / 1e9

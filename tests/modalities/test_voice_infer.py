@@ -1,0 +1,303 @@
+"""One encoder pass, the library's own tokens, heads that fit: on checkpoints the test writes.
+
+The Whisper checkpoints have openai-whisper's own format and random weights: right for shapes,
+equality and refusals, never for what they say. The embedded checkpoint is the real one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import whisper
+import whisper.timing
+import whisper.tokenizer
+from whisper.decoding import DecodingResult
+from whisper.model import ModelDimensions, Whisper
+
+from modalities import checkpoint
+from modalities.errors import InputError, UnavailableError
+from modalities.reading import Source
+from modalities.voice import transcribe as transcribe_module
+from modalities.voice import whisper_checkpoint
+from modalities.voice.infer import VoiceReader, head_path_of
+from modalities.voice.model import EmotionHead, VoiceDimensions
+from modalities.voice.prepare import Segment, decode, prepare
+from modalities.voice.transcribe import OPTIONS, _dropped, _words, language_code
+from weights import path_of
+
+RECORDING = (Path(__file__).parents[2] / "examples" / "recording.ogg").read_bytes()
+
+SMALL = ModelDimensions(
+    n_mels=80, n_audio_ctx=1500, n_audio_state=32, n_audio_head=2, n_audio_layer=2,
+    n_vocab=51865, n_text_ctx=48, n_text_state=32, n_text_head=2, n_text_layer=2,
+)  # fmt: skip
+TINY = ModelDimensions(80, 1500, 384, 6, 4, 51865, 448, 384, 6, 4)
+
+
+def write_whisper(path: Path, dims: ModelDimensions, seed: int = 0) -> Path:
+    """Random weights, large enough that what is heard changes what is said."""
+    torch.manual_seed(seed)
+    model = Whisper(dims)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=2 * parameter.shape[-1] ** -0.5)
+    torch.save({"dims": asdict(dims), "model_state_dict": model.state_dict()}, path)
+    return path
+
+
+def write_head(whisper_path: Path, dims: ModelDimensions, digest: str | None = None) -> None:
+    torch.manual_seed(1)
+    head_dims = VoiceDimensions.of_whisper(dims)
+    checkpoint.save(
+        head_path_of(whisper_path),
+        head_dims,
+        EmotionHead(head_dims).state_dict(),
+        temperature={"sentiment": 1.0, "emotion": 1.0},
+        whisper_sha256=digest or checkpoint.sha256(whisper_path),
+    )
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    return decode(RECORDING, max_duration_s=60).samples
+
+
+@pytest.fixture(scope="module")
+def segments(speech: np.ndarray) -> list[Segment]:
+    """Sixteen stretches of mixed lengths."""
+    lengths_s = np.geomspace(0.3, 8.5, 16)
+    starts = np.linspace(0, 0.5, 16)
+    return [
+        Segment(speech[int(a * 16_000) : int((a + n) * 16_000)], float(a), float(a + n), 20.0)
+        for a, n in zip(starts, lengths_s, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = write_whisper(tmp_path_factory.mktemp("whisper") / "small.pt", SMALL)
+    write_head(path, SMALL)
+    return path
+
+
+def load(path: Path) -> VoiceReader:
+    return VoiceReader.load_whisper(str(path), path.parent, "cpu", path_of("voice"))
+
+
+def test_embedded_reader_gives_calibrated_readings() -> None:
+    reader = VoiceReader.load(path_of("voice"), "cpu")
+    (found,) = prepare(RECORDING, max_duration_s=60).segments
+    (result,) = reader.infer([found])
+    reading = result.reading
+    assert reading.source is Source.VOICE
+    assert np.exp(reading.log_sentiment).sum() == pytest.approx(1, abs=1e-5)
+    assert np.exp(reading.log_emotions).sum() == pytest.approx(1, abs=1e-5)
+    assert reading.embedding.shape == (2 * reader.dims.n_state,)
+    assert reading.quality.speech_s == pytest.approx(found.duration_s)
+    assert reading.quality.snr_db == found.snr_db
+    assert result.transcript is None and result.transcript_model is None
+    assert result.emotion_model == f"voice@{reader.revision}"
+    assert reader.cost(found) == pytest.approx(found.duration_s)
+
+
+def test_embedded_reading_does_not_depend_on_the_batch(segments: list[Segment]) -> None:
+    reader = VoiceReader.load(path_of("voice"), "cpu")
+    together = reader.infer(segments)
+    for segment, batched in zip(segments, together, strict=True):
+        (alone,) = reader.infer([segment])
+        for name in ("log_sentiment", "log_emotions"):
+            a, b = (np.exp(getattr(r.reading, name)) for r in (alone, batched))
+            assert np.abs(a - b).max() <= 1e-4
+    assert reader.encoder_passes == 32
+
+
+def test_one_encoder_pass_feeds_text_and_emotion(small: Path, segments: list[Segment]) -> None:
+    reader = load(small)
+    calls: list[int] = []
+    reader.encoder.conv1.register_forward_hook(lambda _m, inputs, _o: calls.append(len(inputs[0])))
+    results = reader.infer([replace(s, words=True) for s in segments[:4]])
+    assert reader.encoder_passes == sum(calls) == 4
+    assert reader.fallback is None
+    for result in results:
+        assert result.emotion_model == result.transcript_model == reader.model
+        assert result.transcript is not None and result.transcript.tokens
+        assert reader.cost(segments[0]) == 30.0
+
+
+def check_tokens(reader: VoiceReader, segments: list[Segment]) -> list[tuple[int, ...]]:
+    """Our batch against `whisper.decode` on the library's own features, one at a time."""
+    model = reader.whisper
+    assert model is not None
+    results = reader.infer(segments)
+    for segment, result in zip(segments, results, strict=True):
+        mel = whisper.log_mel_spectrogram(
+            whisper.pad_or_trim(torch.from_numpy(segment.samples)), model.dims.n_mels
+        )
+        language = segment.language and language_code(segment.language)
+        with torch.inference_mode():
+            features = model.encoder(mel[None])
+            expected = whisper.decode(
+                model, features, transcribe_module.OPTIONS, language=language
+            )[0]
+        transcript = result.transcript
+        assert transcript is not None
+        assert list(transcript.tokens) == expected.tokens
+        assert transcript.language == expected.language
+        assert transcript.avg_logprob == pytest.approx(expected.avg_logprob, abs=1e-3)
+        assert transcript.no_speech_prob == pytest.approx(expected.no_speech_prob, abs=1e-4)
+        (alone,) = reader.infer([segment])
+        assert alone.transcript is not None
+        assert alone.transcript.tokens == transcript.tokens
+    return [result.transcript.tokens for result in results if result.transcript]
+
+
+def test_tokens_are_the_librarys(small: Path, segments: list[Segment]) -> None:
+    mixed = [
+        segments[15],
+        replace(segments[3], language="zh-CN"),
+        segments[8],
+        replace(segments[12], language="Polish"),
+    ]
+    said = check_tokens(load(small), mixed)
+    assert len(set(said)) == len(said)  # what is said depends on what was heard
+
+
+def test_tokens_are_the_librarys_at_true_tiny_dimensions(
+    tmp_path: Path, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcribe_module, "OPTIONS", replace(OPTIONS, sample_len=16))
+    reader = load(write_whisper(tmp_path / "random-tiny.pt", TINY))
+    said = check_tokens(reader, [segments[15], segments[7]])
+    assert all(len(tokens) == 16 for tokens in said)
+
+
+def test_an_english_only_checkpoint_transcribes(tmp_path: Path, segments: list[Segment]) -> None:
+    reader = load(write_whisper(tmp_path / "random.en.pt", replace(SMALL, n_vocab=51864)))
+    (result,) = reader.infer(segments[:1])
+    assert result.transcript is not None and result.transcript.language == "en"
+
+
+def test_words_have_offsets(
+    small: Path, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcribe_module, "AVG_LOGPROB", -np.inf)  # random texts are
+    monkeypatch.setattr(transcribe_module, "COMPRESSION_RATIO", np.inf)  # dropped otherwise
+    reader = load(small)
+    asked = [replace(s, words=True, start_s=100.0) for s in segments[10:14]]
+    found = [r.transcript for r in reader.infer(asked) if r.transcript]
+    assert all(transcript.words for transcript in found)
+    for segment, transcript in zip(asked, found, strict=True):
+        offsets = [(word.start_s, word.end_s) for word in transcript.words]
+        assert offsets == sorted(offsets)
+        for start_s, end_s in offsets:
+            assert 100.0 <= start_s <= end_s <= 100.0 + segment.duration_s + 1e-6
+
+
+def test_words_are_the_librarys(small: Path, segments: list[Segment]) -> None:
+    model = whisper.load_model(str(small), device="cpu")
+    segment = segments[13]
+    tokenizer = whisper.tokenizer.get_tokenizer(True, num_languages=99, language="en")
+    tokens = tokenizer.encode(" I want my money back, right now!")
+    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(torch.from_numpy(segment.samples)))
+    n_frames = len(segment.samples) // 160
+    expected = whisper.timing.find_alignment(model, tokenizer, tokens, mel, n_frames)
+    whisper.timing.merge_punctuations(expected, "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、")
+    with torch.inference_mode():
+        features = model.encoder(mel[None])[0]
+        words = _words(model, features, segment, result("", tokens=tokens))
+    assert [word.text for word in words] == ["I", "want", "my", "money", "back,", "right", "now!"]
+    kept = [timing for timing in expected if timing.word.strip()]
+    for word, timing in zip(words, kept, strict=True):
+        assert word.start_s == pytest.approx(segment.start_s + timing.start)
+        assert word.end_s == pytest.approx(segment.start_s + timing.end)
+
+
+def result(text: str, **figures: Any) -> DecodingResult:
+    usual = {"avg_logprob": -0.3, "no_speech_prob": 0.1, "compression_ratio": 1.2}
+    return DecodingResult(torch.zeros(1), "en", text=text, **{**usual, **figures})
+
+
+def test_invented_texts_are_dropped_as_whisper_does() -> None:
+    assert _dropped(result("Hello.")) is None
+    assert _dropped(result("Hello.", no_speech_prob=0.9)) is None  # but surely decoded
+    assert "no speech" in (_dropped(result("Hi", no_speech_prob=0.7, avg_logprob=-1.2)) or "")
+    assert "repeats" in (_dropped(result("la " * 99, compression_ratio=5.0)) or "")
+
+
+def test_a_dropped_text_never_leaves(
+    small: Path, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcribe_module, "COMPRESSION_RATIO", 0.0)
+    (found,) = load(small).infer([replace(segments[9], words=True)])
+    assert found.transcript is not None
+    assert (found.transcript.text, found.transcript.words) == ("", ())
+    assert found.transcript.dropped and found.transcript.tokens
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"), [("zh", "zh"), ("zh-Hans-CN", "zh"), ("Chinese", "zh"), ("EN_us", "en")]
+)
+def test_language_tags(tag: str, code: str) -> None:
+    assert language_code(tag) == code
+
+
+def test_an_unknown_language_is_refused() -> None:
+    with pytest.raises(InputError):
+        language_code("klingon")
+
+
+def test_without_a_head_the_embedded_model_reads_the_emotion(
+    tmp_path: Path, segments: list[Segment]
+) -> None:
+    reader = load(write_whisper(tmp_path / "headless.pt", SMALL))
+    embedded = VoiceReader.load(path_of("voice"), "cpu")
+    for ours, theirs in zip(reader.infer(segments[:3]), embedded.infer(segments[:3]), strict=True):
+        np.testing.assert_allclose(ours.reading.log_emotions, theirs.reading.log_emotions)
+        assert ours.emotion_model == embedded.model
+        assert ours.transcript_model == reader.model
+
+
+def test_another_checkpoints_head_is_refused(tmp_path: Path) -> None:
+    path = write_whisper(tmp_path / "a.pt", SMALL)
+    write_head(path, SMALL, digest="0" * 64)
+    with pytest.raises(UnavailableError, match="another Whisper checkpoint"):
+        load(path)
+    write_head(path, replace(SMALL, n_audio_layer=3))
+    with pytest.raises(UnavailableError, match="another Whisper checkpoint"):
+        load(path)
+    write_head(path, SMALL)
+    assert load(path).fallback is None
+
+
+def test_an_absent_checkpoint_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError) as raised:
+        VoiceReader.load_whisper("tiny", tmp_path, "cpu", path_of("voice"))
+    assert raised.value.remedy == "emotion models pull tiny"
+    with pytest.raises(UnavailableError, match="neither"):
+        VoiceReader.load_whisper(str(tmp_path / "none.pt"), tmp_path, "cpu", path_of("voice"))
+    assert not list(tmp_path.iterdir())  # nothing was fetched
+
+
+def test_an_altered_published_checkpoint_is_refused(tmp_path: Path) -> None:
+    write_whisper(tmp_path / "tiny.pt", SMALL)
+    with pytest.raises(UnavailableError, match="SHA-256"):
+        whisper_checkpoint.locate("tiny", tmp_path)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return exec, ("raise SystemExit('ran')",)
+
+
+@pytest.mark.parametrize("content", [Evil(), {"dims": 3}, [1, 2]], ids=["pickle", "dims", "list"])
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(UnavailableError, match="not a Whisper checkpoint"):
+        load(tmp_path / "x.pt")
+    (tmp_path / "x.pt").write_bytes(b"not even a zip file")
+    with pytest.raises(UnavailableError, match="not a Whisper checkpoint"):
+        load(tmp_path / "x.pt")

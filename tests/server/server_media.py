@@ -1,0 +1,111 @@
+"""Content that the server's tests send: the project's examples, and bytes made on the spot."""
+
+from __future__ import annotations
+
+import functools
+import io
+import wave
+import zlib
+from pathlib import Path
+
+import av
+import numpy as np
+from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest, AnalyzeEmotionResponse
+from emotion.v1.types_pb2 import Audio, Image, ModalityResult, Text
+from PIL import Image as Picture
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SENTENCE = "我已经等了三天了，你们的服务太差了，我要投诉！"
+RATE_HZ = 16_000
+
+
+def recording() -> bytes:
+    """A few seconds of speech."""
+    return next(EXAMPLES.glob("recording.*")).read_bytes()
+
+
+def screenshot() -> bytes:
+    """A chat with two sides, in Chinese."""
+    return (EXAMPLES / "screenshot.png").read_bytes()
+
+
+def wav(samples: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE_HZ)
+        out.writeframes((samples * 32767).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def silence(seconds: float) -> bytes:
+    return wav(np.zeros(int(seconds * RATE_HZ)))
+
+
+def noise(seconds: float) -> bytes:
+    return wav(np.random.default_rng(7).normal(0, 0.05, int(seconds * RATE_HZ)).clip(-1, 1))
+
+
+@functools.cache
+def long_silence(seconds: int) -> bytes:
+    """Hours of sound in a small file."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 80_000), np.int16), "s16", "mono")
+        frame.sample_rate = 8000
+        for index in range(seconds // 10):
+            frame.pts = index * 80_000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def encode(picture: Picture.Image, kind: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def photo(width: int = 120, height: int = 120, mode: str = "RGB") -> Picture.Image:
+    """A picture without any text."""
+    y, x = np.mgrid[0:height, 0:width]
+    blob = np.exp(-((x - width / 2) ** 2 + (y - height / 2) ** 2) / (0.08 * width * height))
+    rgb = np.stack([255 * blob, 120 + 90 * blob, 200 - 150 * blob], axis=-1).astype(np.uint8)
+    return Picture.fromarray(rgb).convert(mode)
+
+
+def animated_gif() -> bytes:
+    frames = [photo(), photo().rotate(90), photo().rotate(180)]
+    return encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+
+def bomb() -> bytes:
+    """A PNG of a few kilobytes whose header states 3.6 gigapixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        checksum = zlib.crc32(kind + body).to_bytes(4, "big")
+        return len(body).to_bytes(4, "big") + kind + body + checksum
+
+    side = (60_000).to_bytes(4, "big")
+    header = side + side + bytes([8, 0, 0, 0, 0])
+    body = zlib.compress(bytes(1_000_000))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    )
+
+
+def request(
+    text: str | None = None, audio: bytes | None = None, *images: bytes
+) -> AnalyzeEmotionRequest:
+    return AnalyzeEmotionRequest(
+        text=None if text is None else Text(content=text),
+        audio=None if audio is None else Audio(content=audio),
+        images=[Image(content=image) for image in images],
+    )
+
+
+def states(response: AnalyzeEmotionResponse) -> list[str]:
+    """Of text, voice and image."""
+    return [ModalityResult.State.Name(result.state) for result in response.modalities]

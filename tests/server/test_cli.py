@@ -1,0 +1,135 @@
+"""The `emotion` command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import server_media as media
+from server_process import Server
+from typer.testing import CliRunner
+
+from server.cli import app
+
+
+def emotion(*arguments: object) -> tuple[int, str, str]:
+    """Exit status, stdout, stderr."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "photo.png"
+    path.write_bytes(media.encode(media.photo()))
+    return path
+
+
+def test_json_of_three_modalities(photo: Path) -> None:
+    recording = next(media.EXAMPLES.glob("recording.*"))
+    status, out, _ = emotion(
+        "analyze", "--text", media.SENTENCE, "--audio", recording, "--image", photo, "--json"
+    )
+    assert status == 0
+    answer = json.loads(out)
+    assert [m["state"] for m in answer["modalities"]] == ["USED"] * 3
+    assert answer["fused"]["abstained"] in (True, False)
+    assert set(answer["fused"]["sentiment"]) == {"positive", "neutral", "negative"}
+    assert {"source", "weight", "contribution", "share"} <= set(answer["sources"][0])
+
+
+def test_in_process_and_against_a_server(server: Server) -> None:
+    local = emotion("analyze", "--text", media.SENTENCE, "--json")
+    served = emotion("analyze", "--text", media.SENTENCE, "--json", "--server", server.address)
+    assert local[0] == served[0] == 0
+    mine, other = (json.loads(out)["fused"] for _, out, _ in (local, served))
+    assert mine["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+def test_plain_form(server: Server) -> None:
+    screenshot = media.EXAMPLES / "screenshot.png"
+    status, out, _ = emotion(
+        "analyze", "--text", media.SENTENCE, "--image", screenshot, "--server", server.address
+    )
+    assert status == 0
+    for part in ("score", "confidence", "angry", "█", "customer", "agent", "ABSENT"):
+        assert part in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--text", " "), "text.content"),
+        ((), "text"),
+        (("--audio", "no-such-file.wav"), "no-such-file.wav"),
+        (("--text", "a", "--customer-side", "up"), "--customer-side"),
+        (("--text", "a", "--set", "max_images=none"), "max_images"),
+        (("--text", "a", "--set", "no_such=1"), "no_such"),
+    ],
+)
+def test_bad_input_is_told_on_stderr(arguments: tuple[str, ...], told: str) -> None:
+    status, out, err = emotion("analyze", *arguments)
+    assert status == 2
+    assert not out
+    assert told in err
+
+
+def test_bad_input_is_told_by_a_server(server: Server, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.wav"
+    broken.write_text("hello")
+    status, out, err = emotion("analyze", "--audio", broken, "--server", server.address)
+    assert (status, out) == (2, "")
+    assert "audio.content" in err
+
+
+def test_no_server() -> None:
+    status, _, err = emotion("analyze", "--text", "a", "--server", "127.0.0.1:9")
+    assert status == 1
+    assert "UNAVAILABLE" in err
+
+
+def test_models_list() -> None:
+    status, out, _ = emotion("models", "list")
+    assert status == 0
+    for name in ("fusion", "image", "text", "voice", "whisper", "pull"):
+        assert name in out
+
+
+def test_pull_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    status, _, err = emotion("models", "pull", "tiny", "--whisper-dir", tmp_path)
+    assert status == 1
+    assert "networked machine" in err
+    status, _, err = emotion("models", "pull", "no-such-model", "--whisper-dir", tmp_path)
+    assert status == 1
+    assert "tiny" in err
+
+
+def test_a_port_that_is_taken(server: Server) -> None:
+    port = server.address.rpartition(":")[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "server.cli", "serve", "--port", port],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert port in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys, server.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_demo() -> None:
+    """The whole of `make demo`."""
+    status, out, _ = emotion("demo", media.EXAMPLES)
+    assert status == 0
+    assert "3 modalities used" in out
