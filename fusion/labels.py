@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from modalities.reading import EMOTIONS, SENTIMENTS, Array
+from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Array
 
 CIRCUMPLEX: Mapping[str, tuple[float, float]] = {
     "neutral": (0.0, 0.0),
@@ -20,16 +20,6 @@ CIRCUMPLEX: Mapping[str, tuple[float, float]] = {
     "fear": (-0.64, 0.60),
     "disgust": (-0.60, 0.35),
     "surprise": (0.40, 0.67),
-}
-
-# Which sentiment an emotion belongs to. Surprise has none of its own: it goes either way.
-SENTIMENT_OF: Mapping[str, str] = {
-    "neutral": "neutral",
-    "happy": "positive",
-    "angry": "negative",
-    "sad": "negative",
-    "fear": "negative",
-    "disgust": "negative",
 }
 
 # A set's label → ours. A label that is absent here has no emotion of ours (CPED's

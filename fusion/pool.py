@@ -19,9 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fusion.labels import SENTIMENT_OF
 from modalities import checkpoint
-from modalities.reading import EMOTIONS, SENTIMENTS, Array, Quality, Reading, Source
+from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Array, Quality, Reading, Source
 
 SOURCES = tuple(Source)
 POSITIVE, NEGATIVE = SENTIMENTS.index("positive"), SENTIMENTS.index("negative")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,6 +11,16 @@ from numpy.typing import NDArray
 
 SENTIMENTS = ("positive", "neutral", "negative")
 EMOTIONS = ("neutral", "happy", "angry", "sad", "fear", "disgust", "surprise")
+
+# Which sentiment an emotion belongs to. Surprise has none of its own: it goes either way.
+SENTIMENT_OF: Mapping[str, str] = {
+    "neutral": "neutral",
+    "happy": "positive",
+    "angry": "negative",
+    "sad": "negative",
+    "fear": "negative",
+    "disgust": "negative",
+}
 
 Array = NDArray[np.float32]
 

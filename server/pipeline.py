@@ -74,9 +74,9 @@ class Pipeline:
         text, audio, images = content.text, content.audio, content.images
         runner = self.runner
         work: list[Awaitable[Outcome]] = [
-            _guard(Modality.TEXT, read_text(text, call, runner) if text else None, call),
-            _guard(Modality.VOICE, read_voice(audio, call, runner) if audio else None, call),
-            _guard(
+            guard(Modality.TEXT, read_text(text, call, runner) if text else None, call),
+            guard(Modality.VOICE, read_voice(audio, call, runner) if audio else None, call),
+            guard(
                 Modality.IMAGE,
                 read_images(images, content.sender, call, runner) if images else None,
                 call,
@@ -105,7 +105,7 @@ class Pipeline:
             part.pooled = answer
 
 
-async def _guard(modality: Modality, work: Awaitable[Outcome] | None, call: Call) -> Outcome:
+async def guard(modality: Modality, work: Awaitable[Outcome] | None, call: Call) -> Outcome:
     """The outcome of one modality, whatever happens to it: the others are still scored."""
     if work is None:
         return Outcome(modality, State.ABSENT)

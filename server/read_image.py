@@ -35,7 +35,7 @@ async def read_images(
         try:
             with naming(part.field):
                 return await runner.prepare(
-                    call, "image", partial(preparer.prepare, part.content, limits, page)
+                    call, Modality.IMAGE, partial(preparer.prepare, part.content, limits, page)
                 )
         except LimitError:
             raise
@@ -95,7 +95,7 @@ async def _read_lines(outcome: Outcome, sender: Role, call: Call, runner: Runner
     whose = assign_roles(spoken, call.customer_side, sender)
     if not spoken:
         return
-    readings = await read_texts([line.read.text for line in spoken], "image_text", call, runner)
+    readings = await read_texts([line.read.text for line in spoken], call, runner)
     for line, reading in zip(spoken, readings, strict=True):
         if reading is not None:
             quality = replace(reading.quality, ocr_confidence=line.read.confidence)

@@ -13,15 +13,13 @@ from server.runner import Runner, naming
 
 async def read_text(part: TextPart, call: Call, runner: Runner) -> Outcome:
     with naming(part.field):
-        (reading,) = await read_texts([part.content], "text", call, runner)
+        (reading,) = await read_texts([part.content], call, runner)
         if reading is None:
             raise InputError("the text has no readable character")
     return Outcome(Modality.TEXT, readings=[reading])
 
 
-async def read_texts(
-    texts: Sequence[str], stage: str, call: Call, runner: Runner
-) -> list[Reading | None]:
+async def read_texts(texts: Sequence[str], call: Call, runner: Runner) -> list[Reading | None]:
     """A reading a text, None for one without a readable character."""
     model = runner.models.text
     if model is None:
@@ -37,6 +35,6 @@ async def read_texts(
                 prepared.append(None)
         return prepared
 
-    prepared = await runner.prepare(call, stage, tokenize)
+    prepared = await runner.prepare(call, Modality.TEXT, tokenize)
     found = iter(await runner.infer(call, "text", [item for item in prepared if item]))
     return [next(found) if item else None for item in prepared]

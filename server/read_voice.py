@@ -23,7 +23,7 @@ async def read_voice(part: BytesPart, call: Call, runner: Runner) -> Outcome:
     with naming(part.field):
         audio = await runner.prepare(
             call,
-            "voice",
+            Modality.VOICE,
             partial(prepare, part.content, max_duration_s=max_s, words=call.words),
         )
     call.audio_s += audio.duration_s
@@ -96,7 +96,7 @@ async def _transcribe(
         transcript.reason = "; ".join(["no words were understood", *reasons])
         return transcript
     try:
-        readings = await read_texts([speech.text for speech in heard], "transcript", call, runner)
+        readings = await read_texts([speech.text for speech in heard], call, runner)
     except WHOLE_REQUEST:
         raise
     except UnavailableError as error:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from modalities.errors import InputError, LimitError, OverloadedError
+from modalities.reading import Modality
 from server.analysis import Call
 from server.engine import BatchQueue
 from server.models import Models
@@ -26,7 +27,11 @@ class Runner:
 
     def __init__(self, models: Models, settings: Settings) -> None:
         self.models, self.settings = models, settings
-        self._threads = ThreadPoolExecutor(settings.prepare_threads, thread_name_prefix="prepare")
+        # Apart, so that no text waits for a picture: reading one takes a thousand times longer.
+        self._threads = {
+            modality: ThreadPoolExecutor(settings.prepare_threads, f"prepare-{modality}")
+            for modality in Modality
+        }
         self._queues = {
             name: BatchQueue[Any, Any](
                 model,
@@ -37,7 +42,7 @@ class Runner:
             if (model := getattr(models, name)) is not None
         }
 
-    async def prepare(self, call: Call, stage: str, work: Callable[[], Result]) -> Result:
+    async def prepare(self, call: Call, modality: Modality, work: Callable[[], Result]) -> Result:
         """`work` in a thread; raises TimeoutError where the deadline passes before it starts."""
 
         def unless_late() -> Result:
@@ -45,8 +50,10 @@ class Runner:
                 raise TimeoutError("the deadline passed before the content was looked into")
             return work()
 
-        with call.stage(f"{stage}.prepare"):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, unless_late)
+        with call.stage(f"{modality}.prepare"):
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads[modality], unless_late
+            )
 
     async def infer(self, call: Call, name: str, items: Sequence[Any]) -> list[Any]:
         """Results of model `name`; raises UnavailableError where it is missing, and as
@@ -59,7 +66,8 @@ class Runner:
     async def close(self) -> None:
         """Finish what was accepted."""
         await asyncio.gather(*(queue.close() for queue in self._queues.values()))
-        self._threads.shutdown()
+        for threads in self._threads.values():
+            threads.shutdown()
 
 
 async def together(work: Sequence[Awaitable[Result]]) -> list[Result]:

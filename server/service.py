@@ -50,7 +50,7 @@ async def serve(settings: Settings) -> None:
     pipeline = Pipeline(loaded, settings)
     gate = Gate(settings.max_concurrent_requests)
     try:
-        await warm_up(pipeline)
+        await warm_up(pipeline.runner)
         health_servicer = await _add_services(server, pipeline, gate)
         _log_missing(loaded)
         await server.start()

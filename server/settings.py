@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     max_messages: PositiveInt = 500
 
     max_concurrent_requests: PositiveInt = Field(default=64, description="of one method")
-    prepare_threads: PositiveInt = Field(default=2, description="that decode, and read pictures")
+    prepare_threads: PositiveInt = Field(default=2, description="of each modality")
     max_queued_batches: PositiveInt = Field(default=64, description="of one model")
     batch_wait_ms: float = Field(default=3.0, ge=0, description="from a batch's first item")
     drain_s: PositiveFloat = Field(default=30.0, description="for accepted requests at the end")

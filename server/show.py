@@ -74,7 +74,7 @@ def _modalities(response: AnalyzeEmotionResponse) -> Table:
     return table
 
 
-def _transcript(response: AnalyzeEmotionResponse) -> Table:
+def _transcript(response: AnalyzeEmotionResponse) -> RenderableType:
     transcript = response.transcript
     table = Table("from", "to", "score", "speech", box=None, header_style="bold")
     for segment in transcript.segments:
@@ -84,12 +84,11 @@ def _transcript(response: AnalyzeEmotionResponse) -> Table:
             f"{segment.estimate.score:+.2f}",
             Text(segment.text or "…"),
         )
-    if transcript.state != ModalityResult.USED or transcript.reason:
-        state = ModalityResult.State.Name(transcript.state)
-        note = "; ".join(filter(None, (transcript.reason, transcript.remedy)))
-        table.caption = Text(f"transcript {state}: {note}", style="yellow")
-        table.caption_justify = "left"
-    return table
+    note = "; ".join(filter(None, (transcript.reason, transcript.remedy)))
+    if not note:
+        return table
+    state = ModalityResult.State.Name(transcript.state)
+    return Group(table, Text(f" transcript {state}: {note}", style="yellow"))
 
 
 def _messages(response: AnalyzeEmotionResponse) -> Table:

@@ -8,33 +8,41 @@ from __future__ import annotations
 
 import io
 import wave
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
-from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest
 from PIL import Image, ImageDraw
 
+from modalities.reading import Modality
 from modalities.voice.prepare import SAMPLE_RATE_HZ, Segment
-from server.analysis import Call
-from server.pipeline import Pipeline
+from modalities.voice.prepare import prepare as prepare_audio
+from server.analysis import Call, TextPart
+from server.pipeline import guard
+from server.read_text import read_text
+from server.runner import Runner
 
 
-async def warm_up(pipeline: Pipeline) -> None:
-    """Analyse a short text, a second of silence and a blank picture; then the larger batches."""
-    request = AnalyzeEmotionRequest(request_id="warm-up")
-    request.text.content = "hello"
-    request.audio.content = _silence()
-    request.images.add(content=_picture())
-    await pipeline.analyze(request)
-    request = AnalyzeEmotionRequest(request_id="warm-up")
-    request.text.content = "hello " * min(1000, pipeline.settings.max_text_characters // 6)
-    await pipeline.analyze(request)
-    if pipeline.models.voice is not None:
+async def warm_up(runner: Runner) -> None:
+    """Read a short and a long text, a second of silence, two noises and a picture."""
+    call = Call("warm-up")
+    for words in (1, 1000):
+        part = TextPart("", "hello " * words)
+        outcome = await guard(Modality.TEXT, read_text(part, call, runner), call)
+        if outcome.readings:
+            await runner.infer(call, "fusion", [outcome.readings])
+    await runner.prepare(
+        call, Modality.VOICE, partial(prepare_audio, _silence(), max_duration_s=2.0)
+    )
+    if runner.models.voice is not None:
         rng = np.random.default_rng(0)
-        noise = rng.normal(0, 0.01, 10 * SAMPLE_RATE_HZ).astype(np.float32)
-        long = Segment(noise, 0.0, 10.0, 0.0)
-        for segment in (replace(long, samples=noise[:SAMPLE_RATE_HZ], end_s=1.0), long):
-            await pipeline.runner.infer(Call("warm-up"), "voice", [segment])
+        for seconds in (1, 10):
+            noise = rng.normal(0, 0.01, seconds * SAMPLE_RATE_HZ).astype(np.float32)
+            await runner.infer(call, "voice", [Segment(noise, 0.0, float(seconds), 0.0)])
+    if runner.models.preparer is not None:
+        look = partial(runner.models.preparer.prepare, _picture())
+        seen = await runner.prepare(call, Modality.IMAGE, look)
+        if seen.vision is not None and runner.models.image is not None:
+            await runner.infer(call, "image", [seen.vision])
 
 
 def _silence() -> bytes:
@@ -48,8 +56,12 @@ def _silence() -> bytes:
 
 
 def _picture() -> bytes:
-    picture = Image.new("RGB", (320, 96), "white")
-    ImageDraw.Draw(picture).text((20, 30), "hello", fill="black", font_size=32)
+    """A word and a few shapes, so that nothing of what reads a picture is left out."""
+    picture = Image.new("RGB", (320, 192), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((20, 20), "hello", fill="black", font_size=32)
+    for left in range(20, 300, 40):
+        draw.ellipse((left, 100, left + 30, 180), fill="black")
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()

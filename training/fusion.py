@@ -23,11 +23,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fusion.combine import combine
-from fusion.labels import SENTIMENT_OF, emotion_of, sentiment_of
+from fusion.labels import emotion_of, sentiment_of
 from fusion.pool import FusionDimensions, FusionModel, FusionPool, save, stack
 from modalities.image.infer import VisionItem, VisionReader
 from modalities.image.prepare import sharpness
-from modalities.reading import EMOTIONS, SENTIMENTS, Quality, Reading, Source
+from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Quality, Reading, Source
 from modalities.text.infer import TextReader
 from modalities.voice.infer import VoiceReader
 from modalities.voice.prepare import decode, segment
@@ -41,6 +41,7 @@ PER_LABEL = 120  # items of one label and set
 TEXT_SETS = ("ewect", "goemotions", "meld", "shopping", "airline")
 VOICE_SETS = ("casia", "ravdess", "nemo", "urdu")
 DAMAGE = (0.0, 0.15, 0.4)  # of characters, or of the way to 0 dB, or of the way to a blur
+TYPOS = (0.0, 0.0, 0.05)  # of the characters of a typed text, which no feature tells
 CONTRADICTORY = 0.15  # share of items of several sources whose second is of another class
 
 
@@ -199,7 +200,7 @@ def _texts(split: str, reader: TextReader, rng: random.Random) -> Iterable[Label
         rows = [row for row in text_rows(name) if row["split"] == split and "|" not in row["label"]]
         for row in _sample(rows, rng):
             for source in (Source.TEXT, Source.TRANSCRIPT, Source.IMAGE_TEXT):
-                rate = rng.choice(DAMAGE)
+                rate = rng.choice(TYPOS if source is Source.TEXT else DAMAGE)
                 text = (
                     "".join(c for c in row["text"] if rng.random() >= rate).strip() or row["text"]
                 )

@@ -25,7 +25,7 @@ from fusion.labels import EMOTION_OF, emotion_of, sentiment_of
 from modalities import checkpoint
 from modalities.reading import EMOTIONS, SENTIMENTS
 from modalities.voice.infer import VoiceReader
-from modalities.voice.model import VoiceDimensions, VoiceModel, collate, features
+from modalities.voice.model import VoiceDimensions, VoiceModel, collate, features, pooled_sentiment
 from modalities.voice.prepare import Segment, decode, segment
 from training.augment import Augment, spec_augment
 from training.calibrate import fit_temperature
@@ -227,6 +227,7 @@ def allowed(emotions: Tensor, items: Sequence[Clip]) -> Tensor:
 
 def temperatures(sentiment: Tensor, emotions: Tensor, items: Sequence[Clip]) -> dict[str, float]:
     """Temperatures fitted on held-out logits (n, 3) and (n, 7)."""
+    sentiment = pooled_sentiment(sentiment, emotions)
     return {
         "sentiment": fit_temperature(sentiment, torch.tensor([item.sentiment for item in items])),
         "emotion": fit_temperature(

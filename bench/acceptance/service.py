@@ -61,9 +61,13 @@ def clean_clone() -> Outcome:
 
 def score_rates() -> Outcome:
     """Every test item of each group; the text groups have the issue's own bounds."""
-    rates = scores.rates("test")
-    figures = {name: asdict(rate) for name, rate in rates.items()}
-    return figures, all(rate.rate >= scores.GROUPS[name].floor for name, rate in rates.items())
+    found = {name: scores.scores(name, "test") for name in scores.GROUPS}
+    rates = {name: scores.rate(name, values) for name, values in found.items()}
+    figures: dict[str, Any] = {name: asdict(rate) for name, rate in rates.items()}
+    apart = scores.separation(found["angry_recordings"], found["happy_recordings"])
+    figures["happy_above_angry_recordings"] = round(apart, 4)
+    held = all(rate.rate >= scores.GROUPS[name].floor for name, rate in rates.items())
+    return figures, held and apart >= scores.SEPARATION_FLOOR
 
 
 def small_whisper() -> Outcome:

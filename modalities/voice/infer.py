@@ -28,6 +28,7 @@ from modalities.voice.model import (
     encode,
     features,
     log_softmax,
+    pooled_sentiment,
 )
 from modalities.voice.prepare import Segment
 from modalities.voice.transcribe import Transcript, transcribe
@@ -164,6 +165,7 @@ class VoiceReader:
         self, head: EmotionHead, states: list[Tensor], positions: Tensor, items: Sequence[Segment]
     ) -> list[Reading]:
         sentiment, emotions, pooled = head(states, positions)
+        sentiment = pooled_sentiment(sentiment, emotions)
         log_sentiment = log_softmax(sentiment, self.temperature["sentiment"])  # (b, 3)
         log_emotions = log_softmax(emotions, self.temperature["emotion"])  # (b, 7)
         embeddings = pooled.float().cpu().numpy()

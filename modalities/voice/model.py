@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from whisper.audio import HOP_LENGTH, log_mel_spectrogram
 from whisper.model import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 
-from modalities.reading import EMOTIONS, SENTIMENTS, Array
+from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Array
 
 N_ATTENTION = 64  # width of the pooling's attention network
 
@@ -161,6 +161,19 @@ def collate(mels: list[Tensor]) -> tuple[Tensor, Tensor]:
     for row, mel in enumerate(mels):
         batch[row, :, : mel.shape[1]] = mel
     return batch, lengths
+
+
+def pooled_sentiment(sentiment: Tensor, emotions: Tensor) -> Tensor:
+    """The sentiment head's logits (b, 3) and those that the emotions' (b, 7) imply, as one.
+
+    The two heads err apart (loud anger sounds positive to the one, faint joy sad to the other):
+    on `dev` their product is better than either. Surprise implies no sentiment.
+    """
+    groups = torch.zeros(len(EMOTIONS), len(SENTIMENTS), device=emotions.device)
+    for emotion, name in SENTIMENT_OF.items():
+        groups[EMOTIONS.index(emotion), SENTIMENTS.index(name)] = 1
+    implied = emotions.softmax(-1) @ groups  # (b, 3)
+    return sentiment.log_softmax(-1) + implied.clamp_min(1e-6).log()
 
 
 def log_softmax(logits: Tensor, temperature: float) -> Array:

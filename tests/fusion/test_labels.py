@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fusion.labels import CIRCUMPLEX, EMOTION_OF, SENTIMENT_OF, sentiment_of, valence_arousal
-from modalities.reading import EMOTIONS, SENTIMENTS
+from fusion.labels import CIRCUMPLEX, EMOTION_OF, sentiment_of, valence_arousal
+from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS
 from training.data import text_rows
 
 

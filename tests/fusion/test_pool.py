@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from fusion.labels import SENTIMENT_OF
 from fusion.pool import NEGATIVE, POSITIVE, FusionDimensions, FusionModel, FusionPool, save
-from modalities.reading import EMOTIONS, SENTIMENTS, Quality, Reading, Source
+from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Quality, Reading, Source
 
 RNG = np.random.default_rng(7)
 

@@ -13,6 +13,9 @@ import numpy as np
 from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest, AnalyzeEmotionResponse
 from emotion.v1.types_pb2 import Audio, Image, ModalityResult, Text
 from PIL import Image as Picture
+from PIL import ImageDraw
+
+from modalities.voice.prepare import decode
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SENTENCE = "我已经等了三天了，你们的服务太差了，我要投诉！"
@@ -37,6 +40,12 @@ def wav(samples: np.ndarray) -> bytes:
         out.setframerate(RATE_HZ)
         out.writeframes((samples * 32767).astype("<i2").tobytes())
     return file.getvalue()
+
+
+def truncated_recording() -> bytes:
+    """A WAV of the recording that ends in the middle of what its header promises."""
+    whole = wav(decode(recording(), max_duration_s=60).samples)
+    return whole[: len(whole) // 2]
 
 
 def silence(seconds: float) -> bytes:
@@ -69,11 +78,18 @@ def encode(picture: Picture.Image, kind: str = "PNG", **options: object) -> byte
 
 
 def photo(width: int = 120, height: int = 120, mode: str = "RGB") -> Picture.Image:
-    """A picture without any text."""
-    y, x = np.mgrid[0:height, 0:width]
-    blob = np.exp(-((x - width / 2) ** 2 + (y - height / 2) ** 2) / (0.08 * width * height))
-    rgb = np.stack([255 * blob, 120 + 90 * blob, 200 - 150 * blob], axis=-1).astype(np.uint8)
-    return Picture.fromarray(rgb).convert(mode)
+    """A picture without any text: a drawn sad face on a shaded ground."""
+    picture = Picture.radial_gradient("L").resize((width, height)).convert("RGB")
+    draw = ImageDraw.Draw(picture)
+
+    def box(left: float, top: float, right: float, bottom: float) -> tuple[float, ...]:
+        return (left * width, top * height, right * width, bottom * height)
+
+    draw.ellipse(box(0.15, 0.15, 0.85, 0.85), fill="gold", outline="black")
+    for left in (0.3, 0.58):
+        draw.ellipse(box(left, 0.35, left + 0.12, 0.47), fill="black")
+    draw.arc(box(0.32, 0.58, 0.68, 0.85), 200, 340, fill="black", width=2)
+    return picture.convert(mode)
 
 
 def animated_gif() -> bytes:

@@ -384,15 +384,18 @@ def test_unusual_pictures_are_read(server: Server, name: str) -> None:
 
 
 @pytest.mark.usefixtures("then_serves_on")
-def test_truncated_audio_is_used_with_a_reason_or_refused(server: Server) -> None:
-    whole = media.recording()
-    try:
-        response = server.emotion.AnalyzeEmotion(media.request(None, whole[: len(whole) // 2]))
-    except grpc.RpcError as refused:
-        assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
-        assert violations(refused) == ["audio.content"]
-    else:
-        assert response.modalities[1].reason
+def test_truncated_audio_is_read_as_far_as_it_goes(server: Server) -> None:
+    response = server.emotion.AnalyzeEmotion(media.request(None, media.truncated_recording()))
+    assert media.states(response)[1] == "USED"
+    assert "cut short" in response.modalities[1].reason
+
+
+@pytest.mark.usefixtures("then_serves_on")
+def test_audio_without_its_start_is_refused(server: Server) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        server.emotion.AnalyzeEmotion(media.request(None, media.recording()[:100]))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert violations(refused.value) == ["audio.content"]
 
 
 def test_one_good_page_beside_a_broken_one(server: Server) -> None:
