@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -116,7 +117,7 @@ def _log(
     error: Exception | None = None,
 ) -> None:
     LOG.log(
-        20 if error is None else 40,
+        logging.INFO if error is None else logging.ERROR,
         "request",
         exc_info=error,
         extra={

@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import weights
+from modalities.errors import UnavailableError
 
 
 def _whisper_cache() -> Path:
@@ -45,9 +46,14 @@ class Settings(BaseSettings):
     drain_s: PositiveFloat = Field(default=30.0, description="for accepted requests at the end")
 
     def resolved_device(self) -> str:
-        """``cpu`` or ``cuda``; torch decides where the setting is ``auto``."""
-        if self.device != "auto":
-            return self.device
+        """``cpu`` or ``cuda``; torch decides where the setting is ``auto``.
+
+        Raises UnavailableError where CUDA is asked for and torch has none.
+        """
         import torch
 
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UnavailableError("torch finds no CUDA device", "use device cpu or auto")
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self.device

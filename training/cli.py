@@ -36,7 +36,7 @@ def text(run: RunDir = Path("build/text"), epochs: int = 3, threads: Threads = 2
 
 
 @train_app.command()
-def voice(run: RunDir = Path("build/voice"), epochs: int = 24, threads: Threads = 2) -> None:
+def voice(run: RunDir = Path("build/voice"), epochs: int = 14, threads: Threads = 2) -> None:
     """The embedded Whisper-architecture encoder and its emotion head."""
     _threads(threads)
     from training import voice as recipe
@@ -46,7 +46,7 @@ def voice(run: RunDir = Path("build/voice"), epochs: int = 24, threads: Threads 
 
 
 @train_app.command()
-def image(run: RunDir = Path("build/image"), epochs: int = 16, threads: Threads = 2) -> None:
+def image(run: RunDir = Path("build/image"), epochs: int = 14, threads: Threads = 2) -> None:
     """The vision encoder for faces and stickers."""
     _threads(threads)
     from training import image as recipe
@@ -69,7 +69,7 @@ def fusion(threads: Threads = 2) -> None:
 def whisper(
     run: RunDir = Path("build/whisper"),
     out: Path = Path("build/whisper/small.pt"),
-    epochs: int = 20,
+    epochs: int = 6,
     threads: Threads = 2,
 ) -> None:
     """A small real Whisper checkpoint with its emotion head, for tests; never shipped."""

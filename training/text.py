@@ -141,7 +141,7 @@ def logits(model: TextModel, items: Sequence[Example]) -> tuple[Tensor, Tensor]:
     return sentiment, emotions
 
 
-def train(run_dir: Path, out: Path, epochs: int = 4, dims: TextDimensions | None = None) -> None:
+def train(run_dir: Path, out: Path, epochs: int = 3, dims: TextDimensions | None = None) -> None:
     """Train on the `train` splits, choose and calibrate on `dev`, write the checkpoint `out`."""
     tokenizer_file = run_dir / "tokenizer.json"
     if tokenizer_file.exists():

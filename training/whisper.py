@@ -196,7 +196,7 @@ def loss(model: Trainee, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
 def train(
     run_dir: Path,
     out: Path,
-    epochs: int = 10,
+    epochs: int = 6,
     dims: ModelDimensions = DIMS,
     limit: int | None = None,
     head_limit: int = 1200,

@@ -37,6 +37,7 @@ SMALL = ModelDimensions(
     n_vocab=51865, n_text_ctx=48, n_text_state=32, n_text_head=2, n_text_layer=2,
 )  # fmt: skip
 TINY = ModelDimensions(80, 1500, 384, 6, 4, 51865, 448, 384, 6, 4)
+BASE = ModelDimensions(80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6)
 
 
 def write_whisper(path: Path, dims: ModelDimensions, seed: int = 0) -> Path:
@@ -166,11 +167,12 @@ def test_tokens_are_the_librarys(small: Path, segments: list[Segment]) -> None:
     assert len(set(said)) == len(said)  # what is said depends on what was heard
 
 
-def test_tokens_are_the_librarys_at_true_tiny_dimensions(
-    tmp_path: Path, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("dims", [TINY, BASE], ids=["tiny", "base"])
+def test_tokens_are_the_librarys_at_true_dimensions(
+    dims: ModelDimensions, tmp_path: Path, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transcribe_module, "OPTIONS", replace(OPTIONS, sample_len=16))
-    reader = load(write_whisper(tmp_path / "random-tiny.pt", TINY))
+    reader = load(write_whisper(tmp_path / "random.pt", dims))
     said = check_tokens(reader, [segments[15], segments[7]])
     assert all(len(tokens) == 16 for tokens in said)
 

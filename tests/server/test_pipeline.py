@@ -59,6 +59,12 @@ def test_weights_without_a_checksum_are_refused(bundle: Path) -> None:
         models.load(Settings(weights=bundle))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_cuda_that_is_not_there_is_told() -> None:
+    with pytest.raises(UnavailableError, match="no CUDA device"):
+        models.load(Settings(device="cuda"))
+
+
 def test_without_fusion_nothing_is_answered(bundle: Path) -> None:
     (bundle / "fusion.safetensors").unlink()
     with pytest.raises(UnavailableError):
