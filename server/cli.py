@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from training import cli as training
 
@@ -18,7 +17,30 @@ if TYPE_CHECKING:
 
     from server.settings import Settings
 
+BAD_INPUT, FAILED = 2, 1  # exit statuses
+
+
+class _Group(TyperGroup):
+    """An error that was raised on purpose: its message and an exit status, no traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from modalities.errors import EmotionError, InputError, UnavailableError
+
+        try:
+            return super().invoke(ctx)
+        except EmotionError as error:
+            refused = getattr(error, "refused", isinstance(error, InputError))
+            message = str(error)
+            if isinstance(error, InputError) and error.field:
+                message = f"{error.field}: {message}"
+            if isinstance(error, UnavailableError):
+                message = f"{message}; {error.remedy}"
+            print(f"emotion: {message}", file=sys.stderr)
+            raise typer.Exit(BAD_INPUT if refused else FAILED) from None
+
+
 app = typer.Typer(
+    cls=_Group,
     help="One calibrated emotion score from text, voice and image.",
     no_args_is_help=True,
     add_completion=False,
@@ -29,8 +51,6 @@ app.add_typer(models_app, name="models")
 app.add_typer(training.train_app, name="train")
 app.add_typer(training.data_app, name="data")
 app.command()(training.evaluate)
-
-BAD_INPUT, FAILED = 2, 1  # exit statuses
 
 Whisper = Annotated[
     str | None, typer.Option(help="Whisper checkpoint, by name or path, for transcripts.")
@@ -60,14 +80,13 @@ def serve(
     other: Set = None,
 ) -> None:
     """Serve emotion.v1 over gRPC until SIGTERM. EMOTION_* variables set what options do not."""
-    with _telling_errors():
-        settings = _settings(
-            other, host=host, port=port, device=device, whisper=whisper, whisper_dir=whisper_dir
-        )
-        from server import logs, service
+    settings = _settings(
+        other, host=host, port=port, device=device, whisper=whisper, whisper_dir=whisper_dir
+    )
+    from server import logs, service
 
-        logs.configure()
-        asyncio.run(service.serve(settings))
+    logs.configure()
+    asyncio.run(service.serve(settings))
 
 
 @app.command()
@@ -88,68 +107,65 @@ def analyze(
     other: Set = None,
 ) -> None:
     """Analyse a text, a recording and pictures as one utterance."""
-    with _telling_errors():
-        settings = _settings(other, device=device, whisper=whisper, whisper_dir=whisper_dir)
-        request = build_request(text, audio, image or [], customer_side, words)
-        if server is not None:
-            from server import client
+    settings = _settings(other, device=device, whisper=whisper, whisper_dir=whisper_dir)
+    request = build_request(text, audio, image or [], customer_side, words)
+    if server is not None:
+        from server import client
 
-            response = client.analyze(server, request, timeout_s)
-        else:
-            response = asyncio.run(_in_process(request, settings))
-        if as_json:
-            from google.protobuf.json_format import MessageToJson
+        response = client.analyze(server, request, timeout_s)
+    else:
+        response = asyncio.run(_in_process(request, settings))
+    if as_json:
+        from google.protobuf.json_format import MessageToJson
 
-            print(
-                MessageToJson(
-                    response,
-                    preserving_proto_field_name=True,
-                    always_print_fields_with_no_presence=True,
-                    ensure_ascii=False,
-                )
+        print(
+            MessageToJson(
+                response,
+                preserving_proto_field_name=True,
+                always_print_fields_with_no_presence=True,
+                ensure_ascii=False,
             )
-        else:
-            from rich.console import Console
+        )
+    else:
+        from rich.console import Console
 
-            from server.show import show
+        from server.show import show
 
-            show(response, Console())
+        show(response, Console())
 
 
 @models_app.command("list")
 def list_models(whisper: Whisper = None, whisper_dir: WhisperDir = None, other: Set = None) -> None:
     """Show the models of this installation."""
-    with _telling_errors():
-        settings = _settings(other, whisper=whisper, whisper_dir=whisper_dir)
-        from rich.console import Console
-        from rich.table import Table
+    settings = _settings(other, whisper=whisper, whisper_dir=whisper_dir)
+    from rich.console import Console
+    from rich.table import Table
 
-        from server import models
+    from server import models
 
-        table = Table("model", "revision", "reads", "note", box=None, header_style="bold")
-        for info in models.load(settings).infos():
-            missing = info.missing
-            note = f"{missing.reason}; {missing.remedy}" if missing else ""
-            table.add_row(info.name, info.revision or "-", info.description, note)
-        Console().print(table)
+    table = Table("model", "revision", "reads", "note", box=None, header_style="bold")
+    for info in models.load(settings).infos():
+        missing = info.missing
+        note = f"{missing.reason}; {missing.remedy}" if missing else ""
+        table.add_row(info.name, info.revision or "-", info.description, note)
+    Console().print(table)
 
 
 @models_app.command("pull")
 def pull_model(name: str, whisper_dir: WhisperDir = None) -> None:
     """Download a Whisper checkpoint by its name."""
-    with _telling_errors():
-        settings = _settings(None, whisper_dir=whisper_dir)
-        from modalities.errors import UnavailableError
-        from modalities.voice import whisper_checkpoint
+    settings = _settings(None, whisper_dir=whisper_dir)
+    from modalities.errors import UnavailableError
+    from modalities.voice import whisper_checkpoint
 
-        try:
-            path = whisper_checkpoint.pull(name, settings.whisper_dir)
-        except (OSError, RuntimeError) as error:  # no network, or not what was published
-            raise UnavailableError(
-                f"{name} could not be downloaded: {type(error).__name__}",
-                f"try again on a networked machine, or put its file into {settings.whisper_dir}",
-            ) from error
-        print(f"{path}\nstart with: emotion serve --whisper {name}")
+    try:
+        path = whisper_checkpoint.pull(name, settings.whisper_dir)
+    except (OSError, RuntimeError) as error:  # no network, or not what was published
+        raise UnavailableError(
+            f"{name} could not be downloaded: {type(error).__name__}",
+            f"try again on a networked machine, or put its file into {settings.whisper_dir}",
+        ) from error
+    print(f"{path}\nstart with: emotion serve --whisper {name}")
 
 
 @app.command()
@@ -159,10 +175,9 @@ def demo(
     ] = Path("examples"),
 ) -> None:
     """Start a server, send it a sentence, a recording and a screenshot, show the answer, stop."""
-    with _telling_errors():
-        from server.demo import run
+    from server.demo import run
 
-        run(examples)
+    run(examples)
 
 
 def build_request(
@@ -215,24 +230,6 @@ def _settings(other: list[str] | None, **options: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(first["msg"], ".".join(map(str, first["loc"]))) from None
-
-
-@contextmanager
-def _telling_errors() -> Iterator[None]:
-    """An error that was raised on purpose: its message and an exit status, no traceback."""
-    from modalities.errors import EmotionError, InputError, UnavailableError
-
-    try:
-        yield
-    except EmotionError as error:
-        refused = getattr(error, "refused", isinstance(error, InputError))
-        message = str(error)
-        if isinstance(error, InputError) and error.field:
-            message = f"{error.field}: {message}"
-        if isinstance(error, UnavailableError):
-            message = f"{message}; {error.remedy}"
-        print(f"emotion: {message}", file=sys.stderr)
-        raise typer.Exit(BAD_INPUT if refused else FAILED) from None
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from whisper.audio import N_SAMPLES, pad_or_trim
+from whisper.audio import N_SAMPLES, N_SAMPLES_PER_TOKEN, pad_or_trim
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder
 from whisper.normalizers import BasicTextNormalizer
 from whisper.tokenizer import Tokenizer, get_tokenizer
@@ -39,6 +40,9 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 NOISE_SHARE = 0.05  # of the items: noise, so that the model learns to say "no speech"
 FULL_SHARE, FULL_BATCH = 0.08, 6  # batches padded to 30 s, as the model will be used
 UNTARGETED = -100
+N_PROMPT = 4  # <|startoftranscript|> <|language|> <|transcribe|> <|notimestamps|>
+LOST_SHARE = 0.3  # of the decoder's inputs, replaced at random
+CTC_WEIGHT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +103,15 @@ class Trainee(nn.Module):
             nn.init.kaiming_normal_(conv.weight)  # else the positions drown the sound
         nn.init.normal_(self.decoder.token_embedding.weight, std=0.02)
         nn.init.normal_(self.decoder.positional_embedding, std=0.01)
+        self.ctc = nn.Linear(dims.n_audio_state, len(tokens) + 1)  # the last one is the blank
         self.register_buffer("tokens", torch.tensor(tokens))
         bias = torch.zeros(len(tokens) + 1)
         bias[-1] = torch.tensor(float(dims.n_vocab - len(tokens))).log()
         self.register_buffer("bias", bias)
 
-    def forward(self, mel: Tensor, ids: Tensor) -> Tensor:
-        """mel (b, n_mels, t) → logits (b, s, tokens + 1) of what follows each of `ids` (b, s).
+    def forward(self, mel: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """mel (b, n_mels, t) → logits (b, s, tokens + 1) of what follows each of `ids` (b, s),
+        and the encoded sound (b, t', d).
 
         Token numbers are compact: places in `tokens`. Silence at an item's end is not masked, as
         it will not be when the model runs on 30 seconds.
@@ -113,19 +119,31 @@ class Trainee(nn.Module):
         lengths = torch.full((len(mel),), mel.shape[-1])
         states, _ = encode(self.encoder, mel, lengths, 0.1 if self.training else 0.0)
         logits: Tensor = self.decoder(ids, states[-1]) + self.bias
-        return logits
+        return logits, states[-1]
 
     def whisper_state(self) -> dict[str, Tensor]:
         """The weights under openai-whisper's names, the vocabulary whole again."""
-        state = {k: v for k, v in self.state_dict().items() if k not in ("tokens", "bias")}
+        parts = ("encoder.", "decoder.")
+        state = {name: v for name, v in self.state_dict().items() if name.startswith(parts)}
         compact = state["decoder.token_embedding.weight"]  # (tokens + 1, d)
         whole = compact[-1:].repeat(self.dims.n_vocab, 1)
         whole[self.tokens] = compact[:-1]
         return state | {"decoder.token_embedding.weight": whole}
 
 
+class Batch(NamedTuple):
+    """Utterances for a Trainee; tokens in compact numbers."""
+
+    mel: Tensor  # (b, n_mels, t), silence at the end included
+    positions: Tensor  # (b,) encoder positions that hold sound
+    ids: Tensor  # (b, s) what the decoder reads
+    targets: Tensor  # (b, s) what it is to say next, UNTARGETED beyond an item's end
+    spoken: Tensor  # the text's tokens of all items, end to end
+    n_spoken: Tensor  # (b,) how many are each item's
+
+
 class Corpus:
-    """Utterances as batches for a Trainee: mel, input ids and targets in compact numbers."""
+    """Utterances as batches."""
 
     def __init__(self, items: Sequence[Utterance], dims: ModelDimensions, seed: int) -> None:
         self.dims, self.seed = VoiceDimensions.of_whisper(dims), seed
@@ -141,7 +159,7 @@ class Corpus:
     def __len__(self) -> int:
         return -(-len(self.train) // BATCH)
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def batches(self, epoch: int) -> Iterator[Batch]:
         rng = random.Random(self.seed + epoch)
         order = sorted(self.train, key=lambda item: len(item.wave) * (1 + 0.2 * rng.random()))
         groups = [order[i * BATCH : (i + 1) * BATCH] for i in range(len(self))]
@@ -153,16 +171,14 @@ class Corpus:
                 longest = max(len(item.wave) for item in group)
                 yield self.batch(group, round(longest * rng.uniform(1.1, 2)), True)
 
-    def dev_batches(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def dev_batches(self) -> list[Batch]:
         order = sorted(self.dev, key=lambda item: len(item.wave))
         groups = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
         return [self.batch(group, len(group[-1].wave), False) for group in groups]
 
-    def batch(
-        self, items: Sequence[Utterance], n_samples: int, augmented: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """mel (b, n_mels, t) of waves padded to `n_samples`, ids (b, s), targets (b, s)."""
-        mels, sequences = [], []
+    def batch(self, items: Sequence[Utterance], n_samples: int, augmented: bool) -> Batch:
+        """Items padded with silence to `n_samples`."""
+        mels, sequences, spoken = [], [], []
         for item in items:
             wave = item.samples
             sequence = self.sequences[item.language, item.text]
@@ -172,8 +188,21 @@ class Corpus:
             mel = features(pad_or_trim(wave, n_samples), self.dims)
             mels.append(self.mask(mel[None])[0] if augmented else mel)
             sequences.append(torch.tensor([self.compact[token] for token in sequence]))
+            spoken.append(sequences[-1][N_PROMPT:-1])
         padded = nn.utils.rnn.pad_sequence(sequences, batch_first=True, padding_value=UNTARGETED)
-        return torch.stack(mels), padded[:, :-1].clamp(min=0), padded[:, 1:]
+        ids = padded[:, :-1].clamp(min=0)
+        if augmented:  # a decoder that cannot trust what it has said must listen
+            lost = torch.rand(ids.shape) < LOST_SHARE
+            lost[:, :N_PROMPT] = False
+            ids = torch.where(lost, torch.randint(len(self.tokens), ids.shape), ids)
+        return Batch(
+            mel=torch.stack(mels),
+            positions=torch.tensor([len(item.wave) // N_SAMPLES_PER_TOKEN for item in items]),
+            ids=ids,
+            targets=padded[:, 1:],
+            spoken=torch.cat(spoken),
+            n_spoken=torch.tensor([len(tokens) for tokens in spoken]),
+        )
 
 
 def tokenizer_of(language: str) -> Tokenizer:
@@ -187,10 +216,26 @@ def token_ids(item: Utterance) -> tuple[int, ...]:
     return (*tokenizer.sot_sequence_including_notimestamps, *tokenizer.encode(text), tokenizer.eot)
 
 
-def loss(model: Trainee, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    mel, ids, targets = batch
-    logits = model(mel, ids)
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=UNTARGETED)
+def decoder_loss(logits: Tensor, batch: Batch) -> Tensor:
+    return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=UNTARGETED)
+
+
+def loss(model: Trainee, batch: Batch) -> Tensor:
+    """The decoder's cross-entropy and the encoder's CTC (Watanabe et al. 2017).
+
+    With few sentences the decoder soon knows them by heart and never learns to listen; CTC
+    teaches the encoder what is said without it. Its layer is not saved.
+    """
+    logits, states = model(batch.mel, batch.ids)
+    ctc = F.ctc_loss(
+        model.ctc(states).log_softmax(-1).transpose(0, 1),
+        batch.spoken,
+        batch.positions,
+        batch.n_spoken,
+        blank=len(model.tokens),
+        zero_infinity=True,
+    )
+    return decoder_loss(logits, batch) + CTC_WEIGHT * ctc
 
 
 def train(
@@ -212,12 +257,16 @@ def train(
     model = Trainee(dims, corpus.tokens)
     print(f"{len(corpus.train):,} utterances, {len(corpus.tokens):,} tokens in use", flush=True)
     dev = corpus.dev_batches()
+
+    def dev_loss(batch: Batch) -> float:
+        return decoder_loss(model(batch.mel, batch.ids)[0], batch).item()
+
     fit(
         model,
         batches=corpus.batches,
         steps_per_epoch=len(corpus),
         loss=lambda batch: loss(model, batch),
-        validate=lambda: -sum(loss(model, batch).item() for batch in dev) / len(dev),
+        validate=lambda: -sum(dev_loss(batch) for batch in dev) / len(dev),
         recipe=recipe,
         run_dir=run_dir / "asr",
     )

@@ -127,3 +127,9 @@ def test_demo() -> None:
     status, out, _ = emotion("demo", media.EXAMPLES)
     assert status == 0
     assert "3 modalities used" in out
+
+
+def test_a_training_command_tells_its_errors_too() -> None:
+    status, _, stderr = emotion("evaluate", "text", "--data", "nosuch")
+    assert status == 2
+    assert stderr.startswith("emotion: data: text has the sets ewect")
