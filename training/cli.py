@@ -69,7 +69,7 @@ def fusion(threads: Threads = 2) -> None:
 def whisper(
     run: RunDir = Path("build/whisper"),
     out: Path = Path("build/whisper/small.pt"),
-    epochs: int = 6,
+    epochs: int = 12,
     threads: Threads = 2,
 ) -> None:
     """A small real Whisper checkpoint with its emotion head, for tests; never shipped."""

@@ -241,7 +241,7 @@ def loss(model: Trainee, batch: Batch) -> Tensor:
 def train(
     run_dir: Path,
     out: Path,
-    epochs: int = 6,
+    epochs: int = 12,
     dims: ModelDimensions = DIMS,
     limit: int | None = None,
     head_limit: int = 1200,

@@ -81,7 +81,8 @@ def small_whisper() -> Outcome:
     figures: dict[str, Any] = dict(
         whisper.evaluate(out, BUILD / "whisper", weights.path_of("voice"), limit=300)
     )
-    return figures, all(rate < 1 for rate in figures.values())
+    # Sentences that it was trained on, from speakers it never heard, should be mostly right.
+    return figures, all(rate < 0.5 for name, rate in figures.items() if ", seen" in name)
 
 
 CHECKS: dict[str, Callable[[], Outcome]] = {
