@@ -71,6 +71,12 @@ def emotion_of(data_set: str, label: str) -> str | None:
     return EMOTION_OF.get(data_set, {}).get(label)
 
 
+def held_emotions(data_set: str) -> list[bool]:
+    """For each of EMOTIONS, whether the set's labels can say it; all False where it has none."""
+    held = set(EMOTION_OF.get(data_set, {}).values())
+    return [name in held for name in EMOTIONS]
+
+
 def sentiment_of(data_set: str, label: str, sentiment: str = "") -> str | None:
     """Our sentiment of a row: the set's own where it has one, else that of its emotion."""
     for candidate in (sentiment, label):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -95,7 +96,7 @@ def evaluate(
         results = [recipe.evaluate(weights.FOLDER, split)]
     else:
         found = judge.evaluate(part.value, data, split, weights.path_of(part.value))
-        results = [judge.as_dict(figures) for figures in found]
+        results = [asdict(figures) for figures in found]
     for result in results:
         if as_json:
             typer.echo(json.dumps(result, ensure_ascii=False))

@@ -8,7 +8,7 @@ and counted. Nothing is chosen or tuned here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +128,3 @@ def _figures(
         uar=round(float(recall_score(truth, answer, average="macro")), 4),
         ece=round(expected_calibration_error(p.max(-1), answer == truth), 4),
     )
-
-
-def as_dict(figures: Figures) -> dict[str, object]:
-    return asdict(figures)

@@ -16,14 +16,10 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
 from sklearn.metrics import f1_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -257,19 +253,3 @@ def predict(path: Path, items: Sequence[VisionItem]) -> tuple[np.ndarray, np.nda
         np.stack([reading.log_sentiment for reading in readings]),
         np.stack([reading.log_emotions for reading in readings]),
     )
-
-
-def hog_baseline(split: str) -> tuple[list[int], list[int]]:
-    """Truth and answers (indices in EMOTIONS) on FER2013 of HOG + linear SVM, the one to beat.
-
-    Dalal & Triggs, "Histograms of oriented gradients for human detection", CVPR 2005.
-    """
-    hog = cv2.HOGDescriptor((48, 48), (16, 16), (8, 8), (8, 8), 9)
-
-    def features(rows: Sequence[Row]) -> np.ndarray:
-        return np.stack([np.ravel(hog.compute(item.pixels[..., 0])) for item in load_items(rows)])
-
-    train_rows, rows = fer_rows("train"), fer_rows(split)
-    svm = make_pipeline(StandardScaler(), LinearSVC(C=1e-4, class_weight="balanced"))
-    svm.fit(features(train_rows), emotion_targets(train_rows).numpy())
-    return emotion_targets(rows).tolist(), svm.predict(features(rows)).tolist()

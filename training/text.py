@@ -20,7 +20,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 from torch import Tensor
 from torch.nn import functional as F
 
-from fusion.labels import EMOTION_OF, emotion_of, sentiment_of
+from fusion.labels import emotion_of, held_emotions, sentiment_of
 from modalities import checkpoint
 from modalities.reading import EMOTIONS, SENTIMENTS
 from modalities.text.infer import TextReader
@@ -107,13 +107,7 @@ def batches(items: Sequence[Example], seed: int) -> list[list[Example]]:
     return made
 
 
-def allowed_emotions(data_set: str) -> Tensor:
-    """(7,) bool: the emotions that a set's labels can say."""
-    held = set(EMOTION_OF.get(data_set, {}).values())
-    return torch.tensor([name in held for name in EMOTIONS])
-
-
-ALLOWED = {name: allowed_emotions(name) for name in SETS}
+ALLOWED = {name: torch.tensor(held_emotions(name)) for name in SETS}  # (7,) bool each
 
 
 def loss(model: TextModel, batch: Sequence[Example]) -> Tensor:
@@ -163,7 +157,7 @@ def train(run_dir: Path, out: Path, epochs: int = 3, dims: TextDimensions | None
 
     fit(
         model,
-        batches=lambda epoch: _iterate(train_items, recipe.seed + epoch),
+        batches=lambda epoch: batches(train_items, recipe.seed + epoch),
         steps_per_epoch=len(batches(train_items, recipe.seed)),
         loss=lambda batch: loss(model, batch),
         validate=lambda: dev_figure(model, dev_items),
@@ -222,10 +216,6 @@ def predict(path: Path, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         for row, reading in zip(rows, reader.infer([prepared[i] for i in rows]), strict=True):
             sentiment[row], emotions[row] = reading.log_sentiment, reading.log_emotions
     return sentiment, emotions
-
-
-def _iterate(items: Sequence[Example], seed: int) -> Iterator[list[Example]]:
-    yield from batches(items, seed)
 
 
 def _chunks(order: list[int], size: int) -> Iterator[list[int]]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from fusion.labels import EMOTION_OF, emotion_of, sentiment_of
+from fusion.labels import emotion_of, held_emotions, sentiment_of
 from modalities import checkpoint
 from modalities.reading import EMOTIONS, SENTIMENTS
 from modalities.voice.infer import VoiceReader
@@ -33,9 +33,7 @@ from training.data import speech_rows
 from training.loop import Recipe, fit
 
 SETS = ("casia", "ravdess", "nemo", "urdu")
-ALLOWED = {
-    name: torch.tensor([e in set(EMOTION_OF[name].values()) for e in EMOTIONS]) for name in SETS
-}
+ALLOWED = {name: torch.tensor(held_emotions(name)) for name in SETS}  # (7,) bool each
 BATCH = 16
 N_VARIANTS = 3
 DIMS = VoiceDimensions(
