@@ -1,4 +1,4 @@
-"""The one taxonomy, and how every data set's own labels map to it.
+"""The one taxonomy, and the one table of what others call its labels.
 
 The circumplex places an emotion label at (valence, arousal) in [-1, 1]: Mehrabian & Russell,
 "Evidence for a three-factor theory of emotions", J. Research in Personality 11 (1977), table 1.
@@ -6,7 +6,9 @@ The circumplex places an emotion label at (valence, arousal) in [-1, 1]: Mehrabi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +24,74 @@ CIRCUMPLEX: Mapping[str, tuple[float, float]] = {
     "surprise": (0.40, 0.67),
 }
 
+# Ours → what data sets and manifests call it, in lower case. `neutral` is an emotion and a
+# sentiment at once: `our_labels` tells which is meant. Sticker categories stand here where they
+# have one clear mood: praise, grinning and pleased with oneself are happy, 干架 is picking a
+# fight, 敷衍 is going through the motions.
+NAMES_OF: Mapping[str, str] = {
+    "neutral": "neutral neutrality none calm neu 中性 中立 平静 无情绪 敷衍",
+    "happy": "happy happiness joy joyful like grateful excited hap 快乐 高兴 开心 喜悦 喜好 "
+    "夸奖 滑稽 自恋",
+    "angry": "angry anger ang 愤怒 生气 气愤 干架",
+    "sad": "sad sadness depress depressed 悲伤 伤心 难过 哀伤",
+    "fear": "fear fearful afraid scared worried fea 恐惧 害怕 担心",
+    "disgust": "disgust disgusted dis 厌恶 恶心",
+    "surprise": "surprise surprised astonished pleasant_surprise sur 惊讶 惊奇 惊喜 吃惊",
+    "positive": "positive pos 积极 正面 正向",
+    "negative": "negative neg 消极 负面 负向",
+    # Known, but none of ours: rows of these are left out without a word.
+    "": "other others relaxed positive-other negative-other 其他 "
+    "回答 表情 反问 鹦鹉兄弟 文字 群聊 装逼 动图 鸽子 大佬 撤回 故事 工作 鸭子 三连 睡觉 抓获 b数 "
+    "学习 药丸 咸鱼 搬砖 单身 斗图 裸辞 安排 操作 尔康 套路 背锅 天气 合体字",
+}
+_OURS = {name: ours for ours, names in NAMES_OF.items() for name in names.split()}
+
+
+class Label(NamedTuple):
+    """What a row's label says in our taxonomy; None where it says nothing."""
+
+    emotion: str | None
+    sentiment: str | None
+
+
+def is_known(label: str) -> bool:
+    """Whether the table has the label, or each of several joined by ``|``."""
+    return all(_ours(name) is not None for name in label.split("|"))
+
+
+def our_labels(labels: Sequence[str], sentiments: Sequence[str] = ()) -> list[Label]:
+    """Each row's labels of ours, of all the labels of one set, (n,) both.
+
+    `sentiments` are the set's own where it states them beside the emotions; they come before what
+    follows from the emotion. Several labels joined by ``|``, and those that are not in the table,
+    say nothing. ``neutral`` is no emotion in a set whose other labels are sentiments.
+    """
+    said = {_ours(name) for label in labels for name in label.split("|")}
+    emotions = set(EMOTIONS)
+    if said & {"positive", "negative"} and not said & (emotions - {"neutral"}):
+        emotions = set()
+    found = []
+    for row, label in enumerate(labels):
+        ours = _ours(label)
+        emotion = ours if ours in emotions else None
+        own = _ours(sentiments[row]) if sentiments else None
+        sentiment = next((name for name in (own, ours) if name in SENTIMENTS), None)
+        found.append(Label(emotion, sentiment or SENTIMENT_OF.get(emotion or "")))
+    return found
+
+
+def _ours(name: str) -> str | None:
+    return _OURS.get(unicodedata.normalize("NFKC", name).strip().casefold())
+
+
+def valence_arousal(log_emotions: Array) -> tuple[float, float]:
+    """Expected (valence, arousal), each in [-1, 1], of log-probabilities (7,) over EMOTIONS."""
+    places = np.array([CIRCUMPLEX[name] for name in EMOTIONS])  # (7, 2)
+    valence, arousal = np.exp(log_emotions.astype(np.float64)) @ places
+    return float(valence), float(arousal)
+
+
+# --- old maps, until every recipe reads training.rows ---
 # A set's label → ours. A label that is absent here has no emotion of ours (CPED's
 # "negative-other", airline's sentiments); such a row can still carry a sentiment.
 EMOTION_OF: Mapping[str, Mapping[str, str]] = {
@@ -83,10 +153,3 @@ def sentiment_of(data_set: str, label: str, sentiment: str = "") -> str | None:
         if candidate in SENTIMENTS and data_set not in ("casia", "ravdess", "nemo", "urdu"):
             return candidate
     return SENTIMENT_OF.get(emotion_of(data_set, label) or "")
-
-
-def valence_arousal(log_emotions: Array) -> tuple[float, float]:
-    """Expected (valence, arousal), each in [-1, 1], of log-probabilities (7,) over EMOTIONS."""
-    places = np.array([CIRCUMPLEX[name] for name in EMOTIONS])  # (7, 2)
-    valence, arousal = np.exp(log_emotions.astype(np.float64)) @ places
-    return float(valence), float(arousal)

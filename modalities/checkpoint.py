@@ -45,6 +45,7 @@ def save(path: Path, dims: Any, state: dict[str, torch.Tensor], **extra: Any) ->
     metadata = {"dims": json.dumps(asdict(dims)), "extra": json.dumps(extra, ensure_ascii=False)}
     partial = path.with_name(path.name + ".partial")
     save_file(tensors, partial, metadata)
+    partial.chmod(0o644)  # safetensors makes it readable by its owner alone
     partial.replace(path)
 
 

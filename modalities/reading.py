@@ -46,6 +46,11 @@ class Source(StrEnum):
     def modality(self) -> Modality:
         return _MODALITY_OF[self]
 
+    @property
+    def is_words(self) -> bool:
+        """Whether the text model reads it."""
+        return self in (Source.TEXT, Source.TRANSCRIPT, Source.IMAGE_TEXT)
+
 
 _MODALITY_OF = {
     Source.TEXT: Modality.TEXT,

@@ -121,6 +121,11 @@ class Line:
     read: ReadMessage
     role: Role | None = None
     reading: Reading | None = None
+    pooled: Fused | None = None  # of the reading alone: on the scale of every other answer
+
+    @property
+    def readings(self) -> list[Reading]:
+        return [self.reading] if self.reading else []
 
 
 @dataclass

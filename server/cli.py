@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from training import cli as training
+from training.cli import train_app
+from training.data_cli import data_app
+from training.evaluation.cli import evaluate
 
 if TYPE_CHECKING:
     from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest, AnalyzeEmotionResponse
@@ -48,9 +50,9 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models that are installed.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
-app.add_typer(training.train_app, name="train")
-app.add_typer(training.data_app, name="data")
-app.command()(training.evaluate)
+app.add_typer(train_app, name="train")
+app.add_typer(data_app, name="data")
+app.command()(evaluate)
 
 Whisper = Annotated[
     str | None, typer.Option(help="Whisper checkpoint, by name or path, for transcripts.")

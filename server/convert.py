@@ -38,7 +38,8 @@ from fusion.pool import Fused, FusionPool
 from modalities.image.sides import Side
 from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading
 from server import analysis as domain
-from server.analysis import Analysis, Call, Content, State
+from server.analysis import Analysis, Call, State
+from server.course import Said
 
 
 def emotion_response(analysis: Analysis, pool: FusionPool, call: Call) -> AnalyzeEmotionResponse:
@@ -68,15 +69,13 @@ def emotion_response(analysis: Analysis, pool: FusionPool, call: Call) -> Analyz
 
 def conversation_response(
     request: AnalyzeConversationRequest,
-    contents: Sequence[Content],
     analyses: Sequence[Analysis],
+    said: Sequence[Said],
+    satisfaction: float | None,
     call: Call,
 ) -> AnalyzeConversationResponse:
     response = AnalyzeConversationResponse(metadata=_metadata(call), request_id=call.request_id)
-    scores: list[float] = []
-    for index, (message, content, analysis) in enumerate(
-        zip(request.messages, contents, analyses, strict=True)
-    ):
+    for index, (message, analysis) in enumerate(zip(request.messages, analyses, strict=True)):
         response.messages.append(
             MessageResult(
                 index=index,
@@ -88,7 +87,7 @@ def conversation_response(
                 messages=_messages(analysis),
             )
         )
-        scores += _customer_scores(content, analysis)
+    scores = [one.score for one in said if one.role is domain.Role.CUSTOMER]
     if scores:
         shape = summarise(scores)
         response.customer.CopyFrom(
@@ -99,25 +98,10 @@ def conversation_response(
                 end=shape.end,
                 lowest=shape.lowest,
                 shift=shape.shift,
+                satisfaction=satisfaction,
             )
         )
     return response
-
-
-def _customer_scores(content: Content, analysis: Analysis) -> list[float]:
-    """A message's part of the customer's scores: of a picture of a chat one for each of the
-    customer's messages in it, else its own if the customer sent it."""
-    if content.text is None and content.audio is None:
-        lines = [line for outcome in analysis.outcomes for line in outcome.lines if line.reading]
-        if any(line.read.side is not Side.NONE for line in lines):
-            return [
-                line.reading.score
-                for line in lines
-                if line.reading and line.role is domain.Role.CUSTOMER
-            ]
-    if content.sender is not domain.Role.CUSTOMER or analysis.fused is None:
-        return []
-    return [_score(analysis.fused.log_sentiment)]
 
 
 def _estimate(reading: Reading) -> Estimate:
@@ -251,7 +235,7 @@ def _message(line: domain.Line) -> ReadMessage:
         role=Role.Value(line.role.name) if line.role else Role.ROLE_UNSPECIFIED,
         ocr_confidence=read.confidence,
         time_text=read.time_text,
-        estimate=_estimate(line.reading) if line.reading else None,
+        estimate=_fused(line.pooled) if line.pooled else None,
     )
 
 

@@ -10,9 +10,11 @@ from typing import TypeVar
 import torch
 
 from fusion.pool import FusionPool
+from fusion.satisfaction import SatisfactionHead
 from modalities.checkpoint import sha256
 from modalities.errors import EmotionError, UnavailableError
 from modalities.image.infer import VisionReader
+from modalities.image.model import SIZE
 from modalities.image.prepare import ImagePreparer
 from modalities.reading import Source
 from modalities.text.infer import TextReader
@@ -20,6 +22,9 @@ from modalities.voice.infer import TRANSCRIPT_REMEDY, VoiceReader
 from server.settings import Settings
 
 Loaded = TypeVar("Loaded")
+
+
+WORDS = tuple(source for source in Source if source.is_words)
 
 
 class AlteredError(EmotionError):
@@ -46,6 +51,7 @@ class Models:
     text: TextReader | None = None
     voice: VoiceReader | None = None
     image: VisionReader | None = None
+    satisfaction: SatisfactionHead | None = None
     preparer: ImagePreparer | None = None  # the OCR; without it no picture is read at all
     missing: dict[str, UnavailableError] = field(default_factory=dict)
 
@@ -56,10 +62,11 @@ class Models:
         rows = (
             ("fusion", "weighs the sources", tuple(Source), self.fusion),
             ("image", "emotion from faces and pictures", (Source.VISION,), self.image),
+            ("satisfaction", "satisfaction from a conversation", WORDS, self.satisfaction),
             (
                 "text",
                 "emotion from words",
-                (Source.TEXT, Source.TRANSCRIPT, Source.IMAGE_TEXT),
+                WORDS,
                 self.text,
             ),
             ("voice", "emotion from the sound of speech", (Source.VOICE,), embedded),
@@ -95,8 +102,13 @@ def load(settings: Settings) -> Models:
 
     models = Models(device, FusionPool.load(embedded("fusion"), device), missing=missing)
     models.text = attempt("text", lambda: TextReader.load(embedded("text"), device))
+    if (text := models.text) is not None:
+        models.satisfaction = attempt("satisfaction", lambda: _satisfaction(settings, text))
+    else:
+        missing["satisfaction"] = missing["text"]
     models.image = attempt("image", lambda: VisionReader.load(embedded("image"), device))
-    models.preparer = attempt("ocr", ImagePreparer)
+    size = models.image.dims.size if models.image else SIZE
+    models.preparer = attempt("ocr", lambda: ImagePreparer(crop_size=size))
     if settings.whisper is None:
         missing["whisper"] = UnavailableError("no Whisper checkpoint is chosen", TRANSCRIPT_REMEDY)
     else:
@@ -108,6 +120,16 @@ def load(settings: Settings) -> Models:
     if models.voice is None:
         models.voice = attempt("voice", lambda: VoiceReader.load(embedded("voice"), device))
     return models
+
+
+def _satisfaction(settings: Settings, text: TextReader) -> SatisfactionHead:
+    head = SatisfactionHead.load(verified(settings.weights, "satisfaction"))
+    if head.text_revision != text.revision:
+        raise UnavailableError(
+            "the satisfaction head was trained on another text model",
+            "train it anew with 'emotion train satisfaction'",
+        )
+    return head
 
 
 def verified(folder: Path, name: str) -> Path:

@@ -17,8 +17,9 @@ from emotion.v1.emotion_service_pb2 import (
 from modalities.errors import EmotionError, InputError, UnavailableError
 from modalities.reading import Modality, Reading
 from server import convert
-from server.analysis import Analysis, Call, Content, Outcome, Speech, State
+from server.analysis import Analysis, Call, Content, Line, Outcome, Speech, State
 from server.checks import call_of, conversation_contents, emotion_content
+from server.course import Said, course, turns
 from server.errors import RejectedError
 from server.logs import LOG
 from server.models import Models
@@ -63,8 +64,10 @@ class Pipeline:
         contents = conversation_contents(request, self.settings)
         with call.stage("total"):
             analyses = await together([self._analyze(content, call) for content in contents])
-        _settle(analyses)
-        return convert.conversation_response(request, contents, analyses, call)
+            _settle(analyses)
+            said = course(contents, analyses)
+            satisfaction = await self._satisfaction(said, call)
+        return convert.conversation_response(request, analyses, said, satisfaction, call)
 
     async def close(self) -> None:
         """Finish what was accepted and end the threads."""
@@ -86,6 +89,15 @@ class Pipeline:
         await self._fuse(analysis, call)
         return analysis
 
+    async def _satisfaction(self, said: Sequence[Said], call: Call) -> float | None:
+        """None without a model for it, or where the customer says no word."""
+        head, read = self.models.satisfaction, turns(said)
+        if head is None or not any(turn.from_customer for turn in read):
+            return None
+        call.models[head.name] = head.revision
+        answer = await self.runner.prepare(call, Modality.TEXT, lambda: head.predict([read]))
+        return float(answer[0])
+
     async def _fuse(self, analysis: Analysis, call: Call) -> None:
         """Everything of one analysis that needs the pool, in one batch."""
         if not analysis.readings:
@@ -97,7 +109,9 @@ class Pipeline:
             for speech in outcome.transcript.segments
         ]
         parts: list[Outcome | Speech] = [*analysis.outcomes, *speeches]
-        pooled = [part for part in parts if len(part.readings) > 1]
+        lines = [line for outcome in analysis.outcomes for line in outcome.lines if line.reading]
+        pooled: list[Outcome | Speech | Line] = [part for part in parts if len(part.readings) > 1]
+        pooled += lines
         items: list[Sequence[Reading]] = [analysis.readings, *(part.readings for part in pooled)]
         call.models["fusion"] = self.models.fusion.revision
         analysis.fused, *answers = await self.runner.infer(call, "fusion", items)

@@ -26,3 +26,32 @@ def fit_temperature(logits: Tensor, target: Tensor) -> float:
 
     optimizer.step(closure)
     return float(log_t.detach().exp())
+
+
+def fit_pool(logits: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+    """Weights (m,) > 0 of m experts' logits whose sum is the most probable on held-out rows.
+
+    A log-opinion pool with its temperature in the weights (Genest & Zidek, "Combining probability
+    distributions", Statistical Science 1986). Their logarithms have a standard normal prior, so
+    that a few rows, all of them answered rightly, do not make any confidence infinite.
+
+    logits  (m, n, c) on held-out rows that trained nothing
+    target  (n,) class indices, −1 for a row without one
+    counts  (n,) how many rows each of them counts as
+    """
+    kept = (target >= 0) & (counts > 0)
+    logits, target = logits[:, kept].detach().double(), target[kept]
+    counts = counts[kept].double()
+    log_w = torch.zeros(len(logits), dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_w], lr=0.1, max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        pooled = torch.einsum("m,mnc->nc", log_w.exp(), logits)
+        likelihood = counts @ F.cross_entropy(pooled, target, reduction="none")
+        value = (likelihood + 0.5 * log_w.square().sum()) / counts.sum()
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    return log_w.detach().exp()

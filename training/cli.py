@@ -1,65 +1,135 @@
-"""`emotion train`, `emotion evaluate` and `emotion data`."""
+"""`emotion train`: the files in weights/, or one's own from one's own data."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 import weights
 
-train_app = typer.Typer(no_args_is_help=True, help="Make the files in weights/ from the data.")
-data_app = typer.Typer(no_args_is_help=True, help="The data and its splits.")
+if TYPE_CHECKING:
+    from training.rows import Row
 
-RunDir = Annotated[Path, typer.Option("--run", help="Checkpoints of the run; it resumes there.")]
-Threads = Annotated[int, typer.Option(help="CPU threads.")]
+train_app = typer.Typer(no_args_is_help=True, help="Make weights: the embedded ones, or your own.")
 
-
-class Part(StrEnum):
-    TEXT = "text"
-    VOICE = "voice"
-    IMAGE = "image"
-    FUSION = "fusion"
-
-
-@train_app.command()
-def text(run: RunDir = Path("build/text"), epochs: int = 3, threads: Threads = 2) -> None:
-    """The tokenizer and BERT."""
-    _threads(threads)
-    from training import text as recipe
-
-    recipe.train(run, weights.path_of("text"), epochs)
-    write_sums()
+PARTS = {
+    "text": "BERT with a sentiment and an emotion head, and its tokenizer.",
+    "voice": "An encoder of Whisper's architecture with an emotion head.",
+    "image": "A vision encoder for faces and pictures.",
+}
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 
-@train_app.command()
-def voice(run: RunDir = Path("build/voice"), epochs: int = 14, threads: Threads = 2) -> None:
-    """The embedded Whisper-architecture encoder and its emotion head."""
-    _threads(threads)
-    from training import voice as recipe
-
-    recipe.train(run, weights.path_of("voice"), epochs)
-    write_sums()
+class Peft(StrEnum):
+    LORA = "lora"
+    ADALORA = "adalora"
 
 
-@train_app.command()
-def image(run: RunDir = Path("build/image"), epochs: int = 14, threads: Threads = 2) -> None:
-    """The vision encoder for faces and stickers."""
-    _threads(threads)
-    from training import image as recipe
+class Device(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
 
-    recipe.train(run, weights.path_of("image"), epochs)
-    write_sums()
+
+class Shared(StrEnum):
+    SPEAKER = "speaker"
+    DIALOGUE = "dialogue"
+
+
+def _command(part: str) -> Callable[..., None]:
+    def command(
+        data: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="NAME|MANIFEST",
+                help="A set's name or a .csv, .csv.gz or .parquet manifest; repeat for more. "
+                "(default: the sets of the embedded weights)",
+            ),
+        ] = None,
+        base: Annotated[
+            str | None,
+            typer.Option(
+                help="What to start from: embedded, a checkpoint's path, or a published name. "
+                "(default: random weights)"
+            ),
+        ] = None,
+        out: Annotated[
+            Path | None,
+            typer.Option(
+                help="The file to write. (default: build/PART.safetensors; without --data and "
+                "--base the embedded one)"
+            ),
+        ] = None,
+        run: Annotated[
+            Path | None,
+            typer.Option(help="Checkpoints of the run; it resumes there. (default: build/PART)"),
+        ] = None,
+        epochs: Annotated[int | None, typer.Option(min=1, help="(default: the recipe's)")] = None,
+        learning_rate: Annotated[
+            float | None, typer.Option(min=0.0, help="Its peak. (default: the recipe's)")
+        ] = None,
+        freeze: Annotated[
+            int, typer.Option(min=0, help="Lowest layers of the encoder to leave as they are.")
+        ] = 0,
+        peft: Annotated[
+            Peft | None, typer.Option(help="Train adapters only; they are folded in at the end.")
+        ] = None,
+        device: Device = Device.AUTO,
+        threads: Threads = 2,
+        skip_bad: Annotated[
+            bool, typer.Option("--skip-bad", help="Leave bad rows of manifests out, counted.")
+        ] = False,
+        allow_shared: Annotated[
+            list[Shared] | None,
+            typer.Option(help="Let a speaker or a dialogue be in several splits."),
+        ] = None,
+    ) -> None:
+        from training import checks, hashes
+        from training.options import Options
+        from training.rows import sets_of
+
+        set_threads(threads)
+        embedded = not data and base is None
+        out = out or (weights.path_of(part) if embedded else Path(f"build/{part}.safetensors"))
+        run = run or (Path("build") / part if embedded else out.with_suffix(".run"))
+        # Before the data is read: without the device there is nothing to read it for.
+        options = Options(
+            base=base,
+            freeze=freeze,
+            peft=peft.value if peft else None,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            device=resolved(device.value),
+        )
+        found = checks.prepare(
+            part, data or sets_of(part), skip_bad=skip_bad, allow_shared=allow_shared or ()
+        )
+        typer.echo(_counts(found.rows))
+        typer.echo(f"left out: {found.bad} bad rows, {found.duplicates} copies between splits")
+        recipe = import_module(f"training.{part}")
+        recipe.train(found.rows, run, out, options)
+        hashes.save(out, [row for row in found.rows if row.split == "train"])
+        write_sums(out.parent)
+        typer.echo(_what_next(part, out, data or sets_of(part)))
+
+    command.__doc__ = PARTS[part]
+    return command
+
+
+for _part in PARTS:
+    train_app.command(_part)(_command(_part))
 
 
 @train_app.command()
 def fusion(threads: Threads = 2) -> None:
     """The pool, on readings by the other three: train it after them."""
-    _threads(threads)
+    set_threads(threads)
     from training import fusion as recipe
 
     recipe.train(weights.FOLDER, weights.path_of("fusion"))
@@ -67,72 +137,83 @@ def fusion(threads: Threads = 2) -> None:
 
 
 @train_app.command()
+def satisfaction(threads: Threads = 2) -> None:
+    """The head that reads whole conversations, on the text model: train it after that."""
+    set_threads(threads)
+    from training import satisfaction as recipe
+
+    recipe.train(weights.path_of("text"), weights.path_of("satisfaction"))
+    write_sums()
+
+
+@train_app.command()
 def whisper(
-    run: RunDir = Path("build/whisper"),
+    run: Annotated[Path, typer.Option(help="Checkpoints of the run; it resumes there.")] = Path(
+        "build/whisper"
+    ),
     out: Path = Path("build/whisper/small.pt"),
     epochs: int = 12,
     threads: Threads = 2,
 ) -> None:
     """A small real Whisper checkpoint with its emotion head, for tests; never shipped."""
-    _threads(threads)
+    set_threads(threads)
     from training import whisper as recipe
 
     recipe.train(run, out, epochs=epochs)
 
 
-def evaluate(
-    part: Annotated[Part, typer.Argument()],
-    data: Annotated[str, typer.Option(help="A set's name, such as ewect, ravdess or fer.")] = "",
-    split: str = "test",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    threads: Threads = 2,
-) -> None:
-    """Judge the embedded weights on a split of a set."""
-    _threads(threads)
-    from training import evaluate as judge
-    from training import fusion as recipe
-
-    if part is Part.FUSION:
-        results = [recipe.evaluate(weights.FOLDER, split)]
-    else:
-        found = judge.evaluate(part.value, data, split, weights.path_of(part.value))
-        results = [asdict(figures) for figures in found]
-    for result in results:
-        if as_json:
-            typer.echo(json.dumps(result, ensure_ascii=False))
-        else:
-            typer.echo("  ".join(f"{name}={value}" for name, value in result.items()))
-
-
-@data_app.command()
-def splits() -> None:
-    """Write the split files that are missing; those that exist are never changed."""
-    from training.data import write_splits
-
-    for path in write_splits():
-        typer.echo(f"wrote {path.name}")
-
-
-@data_app.command()
-def card(part: Annotated[Part, typer.Argument()], threads: Threads = 2) -> None:
-    """Evaluate the embedded weights on every test split and write their model card."""
-    _threads(threads)
-    from training.cards import write
-
-    typer.echo(f"wrote {write(part.value)}")
-
-
-def write_sums() -> None:
-    """SHA256SUMS of the bundle, as sha256sum writes it."""
+def write_sums(folder: Path = weights.FOLDER) -> None:
+    """SHA256SUMS of the checkpoints in `folder`, as sha256sum writes it: a server asks for it."""
     from modalities.checkpoint import sha256
 
-    lines = [
-        f"{sha256(path)}  {path.name}\n" for path in sorted(weights.FOLDER.glob("*.safetensors"))
-    ]
-    (weights.FOLDER / "SHA256SUMS").write_text("".join(lines))
+    lines = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.glob("*.safetensors"))]
+    (folder / "SHA256SUMS").write_text("".join(lines))
 
 
-def _threads(count: int) -> None:
+def set_threads(threads: int) -> None:
     import torch
 
-    torch.set_num_threads(count)
+    torch.set_num_threads(threads)
+
+
+def resolved(device: str) -> str:
+    """``cpu`` or ``cuda``; raises UnavailableError where CUDA is asked for and there is none."""
+    import torch
+
+    from modalities.errors import UnavailableError
+
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise UnavailableError("torch finds no CUDA device", "use --device cpu or auto")
+    return "cuda" if there and device != "cpu" else "cpu"
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    """A line for each split: its rows, and those of each class of both heads."""
+    lines = []
+    for split in ("train", "dev", "test"):
+        kept = [row for row in rows if row.split == split]
+        if kept:
+            lines.append(f"{split}: {len(kept):,} rows; " + _classes(kept, "emotion"))
+            lines.append(f"{' ' * len(split)}  " + _classes(kept, "sentiment"))
+    return "\n".join(lines)
+
+
+def _classes(rows: Sequence[Row], head: Literal["emotion", "sentiment"]) -> str:
+    counts = Counter(getattr(row, head) or "none" for row in rows)
+    return f"{head} " + ", ".join(f"{name} {n:,}" for name, n in counts.most_common())
+
+
+def _what_next(part: str, out: Path, sources: Sequence[str]) -> str:
+    served = out.name == f"{part}.safetensors"
+    lines = [f"wrote {out}", "judge it:"]
+    lines += [f"  emotion evaluate {part} --data {source} --weights {out}" for source in sources]
+    if out.parent.resolve() == weights.FOLDER:
+        lines.append("serve it: emotion serve")
+    else:
+        name = "" if served else f", the file named {part}.safetensors in it"
+        lines.append(
+            f"serve it: EMOTION_WEIGHTS={out.parent} emotion serve (the folder needs the other "
+            f"parts of weights/ and its SHA256SUMS lines too{name})"
+        )
+    return "\n".join(lines)

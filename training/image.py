@@ -1,232 +1,293 @@
-"""The vision recipe: a small ResNet on FER2013 faces and weakly labelled chat stickers.
+"""The vision recipe: faces and pictures of named sets or manifests, from scratch or from a base.
 
-A sticker's category speaks of its words and mood as much as of what is drawn, so stickers only
-keep the model from reading a face into every picture. Whole pictures get temperatures of their
-own, fitted on sticker dev, where a sticker without a clear mood asks for an even answer: they
-leave the model's word on pictures without a face as flat as it deserves.
+FER2013's rows are crops of faces; a manifest's pictures are shown to the model as the service
+would, by their face where one is found. A sticker's category speaks of its words and mood as much
+as of what is drawn, so stickers, taken whole, only keep the model from reading a face into every
+picture: they choose nothing. Whole pictures get temperatures of their own; a sticker of `dev`
+without a clear mood asks for an even answer there, which leaves the model's word on pictures
+without a face as flat as it deserves.
+
+Where classes are uneven, each weighs the inverse square root of its frequency in the loss.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from functools import cache
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
-from fusion.labels import sentiment_of
 from modalities import checkpoint
+from modalities.image.decode import ImageLimits, decode
+from modalities.image.face import FaceFinder
 from modalities.image.infer import PLACES, Calibration, VisionItem, VisionReader
-from modalities.image.model import VisionDimensions, VisionModel
-from modalities.image.prepare import CROP_SIZE, sharpness, square
-from modalities.reading import EMOTIONS, SENTIMENTS, Quality
+from modalities.image.model import VisionModel, layers_of
+from modalities.image.prepare import crop
+from modalities.reading import EMOTIONS, SENTIMENTS
+from training.adapt import adapt, merged, trained_share
 from training.calibrate import fit_temperature
-from training.data import data_dir, load_splits, read_table
-from training.loop import Recipe, fit
+from training.loop import Recipe, fingerprint, fit
+from training.options import Options
+from training.rows import Row, held_emotions, read_bytes
+from training.vision_base import is_published, start
 
-FACES, STICKERS = "faces/fer2013_48x48.zip", "stickers/stickers.zip"
+FER, STICKERS = "fer", "stickers"
 BATCH = 64
+SMOOTHING = 0.1  # of the labels, Szegedy et al., CVPR 2016
 FLATTEST = 20.0  # the highest temperature: above it every answer is uniform to two digits
-
-# Sticker categories with one clear mood; the others (回答, 表情, 群聊 …) hold all of them.
-EMOTION_OF_CATEGORY = {
-    "夸奖": "happy",  # praise
-    "滑稽": "happy",  # grinning
-    "自恋": "happy",  # pleased with oneself
-    "干架": "angry",  # picking a fight
-    "难过": "sad",
-    "害怕": "fear",
-    "敷衍": "neutral",  # going through the motions
-}
-
-Row = dict[str, str]
+SCRATCH = Recipe(epochs=14, learning_rate=2e-3, patience=5)
+CLASSES = {"sentiment": SENTIMENTS, "emotion": EMOTIONS}
 
 
-def fer_rows(split: str) -> list[Row]:
-    """FER2013's rows of `split` (train, dev, test): `file` (zip!member) and `label`."""
-    folder = {"dev": "validation"}.get(split, split)
-    with zipfile.ZipFile(data_dir() / FACES) as archive:
-        names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))
-    parts = [(name, name.split("/")) for name in names]
-    return [{"file": f"{FACES}!{n}", "label": p[1]} for n, p in parts if p[0] == folder]
+def recipe_of(options: Options) -> Recipe:
+    """From scratch; from a checkpoint of ours; from a published one; with adapters."""
+    recipe = SCRATCH
+    if options.base is not None:
+        rate = 5e-5 if is_published(options.base) else 5e-4
+        recipe = replace(recipe, epochs=6, learning_rate=1e-3 if options.peft else rate)
+    return replace(
+        recipe,
+        epochs=options.epochs or recipe.epochs,
+        learning_rate=options.learning_rate or recipe.learning_rate,
+    )
 
 
-def sticker_rows(split: str) -> list[Row]:
-    """Stickers of `split` whose category has a mood: `file`, `category`, weak `label`."""
-    return [row for row in _all_stickers(split) if row["label"]]
-
-
-def _all_stickers(split: str) -> list[Row]:
-    """All stickers of `split`; `label` is empty where the category has no one mood."""
-    splits = load_splits("stickers")
-    return [
-        {
-            **row,
-            "file": f"{STICKERS}!{row['file']}",
-            "label": EMOTION_OF_CATEGORY.get(row["category"], ""),
-        }
-        for row in read_table(data_dir() / "stickers" / "manifest.csv")
-        if splits[row["file"]] == split
-    ]
-
-
-@cache
-def _archive(name: str) -> zipfile.ZipFile:
-    return zipfile.ZipFile(data_dir() / name)
-
-
-def load_items(rows: Sequence[Row]) -> list[VisionItem]:
-    """The rows' pictures as the service would crop them; FER2013's are faces, uncropped."""
-    made = []
+def items_of(rows: Sequence[Row], size: int) -> Iterator[VisionItem]:
+    """The rows' pictures as the service crops them; raises InputError on one it cannot read."""
+    finder = FaceFinder()
     for row in rows:
-        name, member = row["file"].split("!")
-        with Image.open(io.BytesIO(_archive(name).read(member))) as image:
-            pixels = np.asarray(image.convert("RGB"))
-        quality = Quality(face=float(name == FACES), sharpness=sharpness(pixels))
-        made.append(VisionItem(square(pixels, CROP_SIZE), quality))
-    return made
+        pixels = decode(read_bytes(row.content), ImageLimits()).pixels
+        height, width = pixels.shape[:2]
+        if row.data_set == FER:
+            yield crop(pixels, (0, 0, width, height), size)
+        else:
+            face = None if row.data_set == STICKERS else finder.find(pixels)
+            yield crop(pixels, face, size)
 
 
-def emotion_targets(rows: Sequence[Row]) -> Tensor:
-    """Indices in EMOTIONS; −1 for a row without a label."""
-    return torch.tensor([EMOTIONS.index(row["label"]) if row["label"] else -1 for row in rows])
+def targets(rows: Sequence[Row], head: str) -> Tensor:
+    """(n,) indices in the head's classes ("sentiment", "emotion"); −1 without a label."""
+    labels = [getattr(row, head) for row in rows]
+    return torch.tensor([CLASSES[head].index(label) if label else -1 for label in labels])
 
 
-def sentiment_targets(rows: Sequence[Row]) -> Tensor:
-    """Indices in SENTIMENTS; −1 for surprise, which goes either way, and without a label."""
-    names = [sentiment_of("fer", row["label"]) for row in rows]
-    return torch.tensor([SENTIMENTS.index(name) if name else -1 for name in names])
+class Pictures:
+    """Rows with their crops: pixels (n, 3, s, s) uint8 and what is said of them."""
+
+    def __init__(self, rows: Sequence[Row], size: int) -> None:
+        items = items_of(rows, size)
+        self.rows = rows
+        self.pixels = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
+        self.face = torch.zeros(len(rows), dtype=torch.bool)
+        for index, item in enumerate(tqdm(items, total=len(rows), desc="crop", mininterval=10)):
+            self.pixels[index] = torch.from_numpy(item.pixels).permute(2, 0, 1)
+            self.face[index] = item.quality.face > 0
+        self.target = {head: targets(rows, head) for head in CLASSES}  # (n,) each
+
+    def counts(self, head: str, face: bool = False) -> Tensor:
+        """(c,) labels of each class, or of those on faces."""
+        target = self.target[head]
+        kept = target[(target >= 0) & self.face] if face else target[target >= 0]
+        return torch.bincount(kept, minlength=len(CLASSES[head])).double()
 
 
 def augment(pixels: Tensor) -> Tensor:
     """Flips, turns, shifts, zooms, gamma and erased patches: (b, 3, s, s) → the same, float."""
     b, _, _, s = pixels.shape
-    turn = (torch.rand(b) - 0.5) * math.radians(24)
-    zoom = 0.8 + 0.3 * torch.rand(b)  # under 1 magnifies: a detector's box is tighter than FER's
-    flip = 1.0 - 2.0 * (torch.rand(b) < 0.5)
-    shift = (torch.rand(b, 2) - 0.5) * 0.24
+    rand = partial(torch.rand, device=pixels.device)
+    turn = (rand(b) - 0.5) * math.radians(24)
+    zoom = 0.8 + 0.3 * rand(b)  # under 1 magnifies: a detector's box is tighter than FER's
+    flip = 1.0 - 2.0 * (rand(b) < 0.5)
+    shift = (rand(b, 2) - 0.5) * 0.24
     rows = torch.stack([turn.cos() * flip, -turn.sin(), turn.sin() * flip, turn.cos()], -1)
     affine = torch.cat([rows.view(b, 2, 2) * zoom.view(b, 1, 1), shift.unsqueeze(-1)], -1)
     grid = F.affine_grid(affine, list(pixels.shape), align_corners=False)  # (b, s, s, 2)
     moved = F.grid_sample(
         pixels.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
     )
-    gamma = (0.7 + 0.7 * torch.rand(b)).view(b, 1, 1, 1)
+    gamma = (0.7 + 0.7 * rand(b)).view(b, 1, 1, 1)
     moved = 255 * (moved / 255).clamp(1e-4, 1) ** gamma
     # Random erasing (Zhong et al., AAAI 2020): one patch of 15–40 % of the side, half the time.
-    side = (s * (0.15 + 0.25 * torch.rand(b, 2))) * (torch.rand(b, 1) < 0.5)
-    corner = torch.rand(b, 2) * (s - side)
-    axis = torch.arange(s)
+    side = (s * (0.15 + 0.25 * rand(b, 2))) * (rand(b, 1) < 0.5)
+    corner = rand(b, 2) * (s - side)
+    axis = torch.arange(s, device=pixels.device)
     inside = (axis >= corner.unsqueeze(-1)) & (axis < (corner + side).unsqueeze(-1))  # (b, 2, s)
     patch = (inside[:, 0].unsqueeze(2) & inside[:, 1].unsqueeze(1)).unsqueeze(1)  # (b, 1, s, s)
     return moved.masked_fill(patch, 128.0)
 
 
-def stack(items: Sequence[VisionItem]) -> Tensor:
-    """(n, 3, s, s) uint8."""
-    return torch.from_numpy(np.stack([item.pixels for item in items])).permute(0, 3, 1, 2)
+def class_weights(counts: Tensor) -> Tensor:
+    """(c,) counts → weights ∝ 1/√count whose mean over the items is 1; 0 for an absent class."""
+    weights = torch.where(counts > 0, counts.clamp_min(1).rsqrt(), 0)
+    return weights * counts.sum() / (weights * counts).sum().clamp_min(1e-9)
 
 
-def logits(model: VisionModel, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """(n, 3) sentiment and (n, 7) emotion logits."""
+def cross_entropy(logits: Tensor, target: Tensor, held: Tensor, weights: Tensor) -> Tensor:
+    """Smoothed, weighted cross-entropy over the classes that each row's set holds.
+
+    logits (b, c), target (b,) with −1 for none, held (b, c) bool, weights (c,). A sum over the
+    batch's size, not over its labelled rows: a set counts by its rows.
+    """
+    log_p = logits.float().masked_fill(~held, -1e4).log_softmax(-1).masked_fill(~held, 0.0)
+    known = target.clamp_min(0)
+    even = held / held.sum(-1, keepdim=True).clamp_min(1)
+    soft = (1 - SMOOTHING) * F.one_hot(known, logits.shape[1]) + SMOOTHING * even  # (b, c)
+    each = -(soft * log_p).sum(-1) * weights[known] * (target >= 0)
+    return each.sum() / len(target)
+
+
+def logits(model: VisionModel, pixels: Tensor) -> dict[str, Tensor]:
+    """Logits (n, 3) and (n, 7) by head, on the CPU."""
+    device = next(model.parameters()).device
     with torch.inference_mode():
-        parts = [model(chunk)[:2] for chunk in pixels.split(256)]
-    return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+        parts = [model(chunk.to(device)) for chunk in pixels.split(BATCH)]
+    return {
+        head: torch.cat([part[place].cpu() for part in parts]) for place, head in enumerate(CLASSES)
+    }
 
 
-def log_prior_shift(natural: Tensor, trained: Tensor, n_classes: int) -> Tensor:
-    """log p(natural) − log p(trained): what turns one prior's logits into the other's.
+def log_prior_shift(natural: Tensor, trained: Tensor) -> Tensor:
+    """log p(natural) − log p(trained) of counts (c,): turns one prior's logits into the other's.
 
     Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities",
     Neural Computation 14 (2002), eq. 2.4.
     """
-    counts = [torch.bincount(t[t >= 0], minlength=n_classes).double() for t in (natural, trained)]
-    first, second = ((count + 1).log() - (count + 1).sum().log() for count in counts)
+    first, second = ((n + 1).log() - (n + 1).sum().log() for n in (natural, trained))
     return (first - second).float()
 
 
-def train(run_dir: Path, out: Path, epochs: int = 14, dims: VisionDimensions | None = None) -> None:
-    """Train on FER2013 train and sticker train, choose and calibrate on dev, write `out`."""
-    torch.set_num_threads(1)
-    dims = dims or VisionDimensions()
-    faces, stickers = fer_rows("train"), sticker_rows("train")
-    rows = faces + stickers
-    pixels = stack(load_items(rows)).contiguous(memory_format=torch.channels_last)
-    emotion, sentiment = emotion_targets(rows), sentiment_targets(rows)
-    dev_rows = fer_rows("dev")
-    dev_pixels = stack(load_items(dev_rows))
-    dev_emotion, dev_sentiment = emotion_targets(dev_rows), sentiment_targets(dev_rows)
-    face = slice(0, len(faces))
-    shift = {
-        "sentiment": log_prior_shift(dev_sentiment, sentiment[face], len(SENTIMENTS)),
-        "emotion": log_prior_shift(dev_emotion, emotion[face], len(EMOTIONS)),
-    }
-    recipe = Recipe(epochs=epochs, learning_rate=2e-3, patience=5)
+def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> None:
+    """Train on the rows of `train`, choose and calibrate on those of `dev`, write `out`.
+
+    A run that was killed resumes in `run_dir`. Raises UnavailableError where the base cannot be
+    had, InputError on options that do not fit it.
+    """
+    recipe = recipe_of(options)
     torch.manual_seed(recipe.seed)
-    model = VisionModel(dims, dropout=0.2)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    count = sum(p.numel() for p in model.parameters())
-    print(f"{count:,} parameters, {len(faces):,} faces, {len(stickers)} stickers", flush=True)
+    model = start(options.base, dropout=0.2)
+    size = model.dims.size
+    known = [row for row in rows if row.emotion or row.sentiment]
+    train_set = Pictures([row for row in known if row.split == "train"], size)
+    dev_rows = [row for row in rows if row.split == "dev"]
+    dev = Pictures(
+        [r for r in dev_rows if r.emotion or r.sentiment or r.data_set == STICKERS], size
+    )
+    held_by_set = held_emotions(train_set.rows)
+    held = {
+        "sentiment": torch.ones(len(train_set.rows), len(SENTIMENTS), dtype=torch.bool),
+        "emotion": torch.tensor([held_by_set[row.data_set] for row in train_set.rows]),
+    }
+    weights = {head: class_weights(train_set.counts(head)).float() for head in CLASSES}
+    # Without faces in `dev` there is no natural prior to correct for.
+    shift = {
+        head: log_prior_shift(natural, train_set.counts(head, face=True) * weights[head])
+        if (natural := dev.counts(head, face=True)).any()
+        else torch.zeros(len(classes))
+        for head, classes in CLASSES.items()
+    }
+    steps = math.ceil(len(train_set.rows) / BATCH)
+    layers, embeddings = layers_of(model.backbone)
+    model.backbone = adapt(model.backbone, layers, embeddings, options, recipe.epochs * steps)
+    model.to(options.device)
+    if model.dims.config["model_type"] == "resnet":  # convolutions like it so on the CPU
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        train_set.pixels = train_set.pixels.contiguous(memory_format=torch.channels_last)
+    print(
+        f"{sum(p.numel() for p in model.parameters()):,} parameters, {trained_share(model):.1%} "
+        f"trained, {len(train_set.rows):,} pictures, {int(train_set.face.sum()):,} of faces",
+        flush=True,
+    )
 
     def batches(epoch: int) -> Iterator[Tensor]:
         order = torch.randperm(
-            len(rows), generator=torch.Generator().manual_seed(recipe.seed + epoch)
+            len(train_set.rows), generator=torch.Generator().manual_seed(recipe.seed + epoch)
         )
         yield from order.split(BATCH)
 
     def loss(batch: Tensor) -> Tensor:
-        s, e, _ = model(augment(pixels[batch]))
-        return F.cross_entropy(e, emotion[batch], label_smoothing=0.1) + F.cross_entropy(
-            s, sentiment[batch], ignore_index=-1, label_smoothing=0.1
-        )
-
-    def validate() -> float:
-        answer = (logits(model, dev_pixels)[1] + shift["emotion"]).argmax(-1)
-        print(f"dev accuracy {(answer == dev_emotion).double().mean():.4f}", flush=True)
-        return float(f1_score(dev_emotion, answer, average="macro"))
+        answers = model(augment(train_set.pixels[batch].to(options.device)))
+        parts = [
+            cross_entropy(
+                answer,
+                train_set.target[head][batch].to(answer.device),
+                held[head][batch].to(answer.device),
+                weights[head].to(answer.device),
+            )
+            for head, answer in zip(CLASSES, answers[:2], strict=True)
+        ]
+        return torch.stack(parts).sum()
 
     fit(
         model,
         batches=batches,
-        steps_per_epoch=math.ceil(len(rows) / BATCH),
+        steps_per_epoch=steps,
         loss=loss,
-        validate=validate,
+        validate=lambda: dev_figure(model, dev, shift),
         recipe=recipe,
         run_dir=run_dir,
+        inputs=fingerprint(rows, replace(options, device="")),
     )
-    calibration = calibrate(model, shift)
+    calibration = calibrate(model, dev, shift)
+    model.backbone = merged(model.backbone)
     checkpoint.save(
         out,
-        dims,
+        model.dims,
         model.state_dict(),
         calibration=asdict(calibration),
-        recipe={"epochs": epochs, "seed": recipe.seed},
+        recipe={
+            "sets": list(held_by_set),
+            "base": options.base,
+            "freeze": options.freeze,
+            "peft": options.peft,
+            "epochs": recipe.epochs,
+            "seed": recipe.seed,
+        },
     )
 
 
-def calibrate(model: VisionModel, shift: dict[str, Tensor]) -> Calibration:
-    """Temperatures of both heads, for faces on FER dev and for whole pictures on sticker dev."""
-    temperature: dict[str, dict[str, float]] = {"sentiment": {}, "emotion": {}}
-    for place, rows in zip(PLACES, (_all_stickers("dev"), fer_rows("dev")), strict=True):
-        sentiment, emotion = logits(model, stack(load_items(rows)))
-        if place == "face":
-            sentiment, emotion = sentiment + shift["sentiment"], emotion + shift["emotion"]
-        for head, values, target in (
-            ("sentiment", sentiment, sentiment_targets(rows)),
-            ("emotion", emotion, emotion_targets(rows)),
-        ):
-            if place == "no_face":
-                values, target = _even_where_unlabelled(values, target)
-            temperature[head][place] = min(fit_temperature(values, target), FLATTEST)
+def dev_figure(model: VisionModel, dev: Pictures, shift: dict[str, Tensor]) -> float:
+    """Macro-F1 of the emotions, of the sentiments where there are none; stickers only where there
+    is nothing else."""
+    judged = torch.tensor([row.data_set != STICKERS for row in dev.rows])
+    judged = judged if judged.any() else ~judged
+    answers = logits(model, dev.pixels[judged])
+    head = "emotion" if (dev.target["emotion"][judged] >= 0).any() else "sentiment"
+    values = answers[head] + shift[head] * dev.face[judged].unsqueeze(-1)
+    truth = dev.target[head][judged]
+    classes = truth[truth >= 0].unique()
+    answer = classes[values[truth >= 0][:, classes].argmax(-1)]
+    figure = float(f1_score(truth[truth >= 0], answer, average="macro"))
+    print(f"dev {head} macro-F1 {figure:.4f}", flush=True)
+    return figure
+
+
+def calibrate(model: VisionModel, dev: Pictures, shift: dict[str, Tensor]) -> Calibration:
+    """Temperatures of both heads, for faces and for whole pictures.
+
+    A place that `dev` has no labels for takes the other's; a head without any is left as it is.
+    """
+    answers = logits(model, dev.pixels)
+    sticker = torch.tensor([row.data_set == STICKERS for row in dev.rows])
+    temperature: dict[str, dict[str, float]] = {}
+    for head, values in answers.items():
+        found = {}
+        for place, here in zip(PLACES, (~dev.face, dev.face), strict=True):
+            kept = here & (sticker | (dev.target[head] >= 0))
+            if kept.any():
+                shown = values[kept] + shift[head] * dev.face[kept].unsqueeze(-1)
+                shown, target = _even_where_unlabelled(shown, dev.target[head][kept])
+                found[place] = min(fit_temperature(shown, target), FLATTEST)
+        other = next(iter(found.values()), 1.0)
+        temperature[head] = {place: found.get(place, other) for place in PLACES}
     return Calibration(temperature, {head: values.tolist() for head, values in shift.items()})
 
 
@@ -241,14 +302,13 @@ def _even_where_unlabelled(values: Tensor, target: Tensor) -> tuple[Tensor, Tens
     return values.repeat_interleave(c, dim=0), labels.flatten()
 
 
-def predict(path: Path, items: Sequence[VisionItem]) -> tuple[np.ndarray, np.ndarray]:
-    """The service's own reading of crops: log-probabilities (n, 3) and (n, 7)."""
+def predict(path: Path, rows: Sequence[Row]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The service's own reading of pictures: log-probabilities (n, 3) and (n, 7)."""
     reader = VisionReader.load(path)
-    readings = [
-        reading
-        for start in range(0, len(items), BATCH)
-        for reading in reader.infer(items[start : start + BATCH])
-    ]
+    readings = []
+    for start_row in range(0, len(rows), BATCH):
+        chunk = rows[start_row : start_row + BATCH]
+        readings += reader.infer(list(items_of(chunk, reader.dims.size)))
     return (
         np.stack([reading.log_sentiment for reading in readings]),
         np.stack([reading.log_emotions for reading in readings]),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from tqdm import tqdm
+
+from modalities.errors import InputError
+from training.adapt import RankSchedule
+
+LOG_EVERY = 10  # steps between two points of TensorBoard's curves
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,14 @@ class Recipe:
     seed: int = 20261124
 
 
+def fingerprint(*parts: object) -> str:
+    """A digest of what decides a run, such as its rows and options: `fit` takes it as `inputs`."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part).encode() + b"\0")
+    return digest.hexdigest()
+
+
 def fit(
     model: nn.Module,
     *,
@@ -36,15 +52,22 @@ def fit(
     validate: Callable[[], float],
     recipe: Recipe,
     run_dir: Path,
+    inputs: str = "",
 ) -> float:
     """Train `model` in place and leave it with its best weights; returns the best validation.
 
     batches    epoch → its batches, the same for the same epoch (seeded by the caller)
-    loss       one batch → a scalar tensor
+    loss       one batch → a scalar tensor; it brings the batch to the model's device
     validate   the figure to maximise (macro-F1), called after every epoch in eval mode
+    inputs     fingerprint of the data and whatever else is not in the recipe or the model
 
     Randomness is reseeded per epoch from `recipe.seed`, and a checkpoint is written after each
-    one, so that a run killed at any point and started again ends as an unbroken one does.
+    one, so that a run killed at any point and started again ends as an unbroken one does (bit for
+    bit on the CPU; a GPU's sums have no fixed order). On CUDA the forward pass runs in bfloat16.
+    Curves for TensorBoard are in `run_dir`/tensorboard.
+
+    Raises InputError where `run_dir` holds a run of another model, recipe or data, and where the
+    loss stops being a number.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     last = run_dir / "last.pt"
@@ -66,30 +89,63 @@ def fit(
             (step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))) + 1e-3
         ),
     )
+    ranks = RankSchedule(model)
+    made_of = {
+        "model": fingerprint(
+            [(n, tuple(p.shape), p.requires_grad) for n, p in model.named_parameters()]
+        ),
+        "recipe": fingerprint(asdict(recipe)),
+        "data or options": fingerprint(inputs, steps_per_epoch),
+    }
     progress: dict[str, Any] = {"epoch": 0, "best": -math.inf, "best_epoch": -1, "best_state": None}
     if last.exists():
-        saved = torch.load(last, weights_only=True)
+        saved = torch.load(last, map_location="cpu", weights_only=True)
+        other = [name for name, digest in made_of.items() if saved["made_of"][name] != digest]
+        if other:
+            raise InputError(
+                f"{run_dir} holds a run of another {', '.join(other)}: "
+                "name another folder, or delete it to start anew",
+                "run",
+            )
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
+        ranks.load_state_dict(saved["ranks"])
         progress = saved["progress"]
         print(f"resumed after epoch {progress['epoch']}, best {progress['best']:.4f}", flush=True)
 
+    from torch.utils.tensorboard import SummaryWriter  # it takes seconds to import
+
+    curves = SummaryWriter(
+        str(run_dir / "tensorboard"), purge_step=progress["epoch"] * steps_per_epoch + 1
+    )
+    on_gpu = next(model.parameters()).device.type == "cuda"
     for epoch in range(progress["epoch"], recipe.epochs):
         if epoch - progress["best_epoch"] > recipe.patience:
             break
         torch.manual_seed(recipe.seed + epoch)
         model.train()
+        _still_frozen_statistics(model)
         started, summed, step = time.monotonic(), 0.0, 0
         bar = tqdm(batches(epoch), total=steps_per_epoch, desc=f"epoch {epoch + 1}", mininterval=10)
         for step, batch in enumerate(bar, start=1):
             optimizer.zero_grad(set_to_none=True)
-            value = loss(batch)
+            with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
+                value = loss(batch)
             value.backward()
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimizer.step()
+            done = epoch * steps_per_epoch + step
+            ranks.step(done)
+            if done % LOG_EVERY == 1:
+                curves.add_scalar("loss", value.item(), done)
+                curves.add_scalar("learning rate", schedule.get_last_lr()[0], done)
             schedule.step()
             summed += value.item()
+            if not math.isfinite(summed):
+                raise InputError(
+                    f"the loss is {value.item()} at step {done}: train slower", "learning-rate"
+                )
             if step == 20 and epoch == 0:
                 per_step = (time.monotonic() - started) / step
                 print(
@@ -99,6 +155,8 @@ def fit(
         model.eval()
         with torch.inference_mode():
             figure = validate()
+        curves.add_scalar("validation", figure, (epoch + 1) * steps_per_epoch)
+        curves.flush()
         if figure > progress["best"]:
             state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
             progress |= {"best": figure, "best_epoch": epoch, "best_state": state}
@@ -112,18 +170,34 @@ def fit(
         _save(
             last,
             {
+                "made_of": made_of,
                 "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "schedule": schedule.state_dict(),
+                "ranks": ranks.state_dict(),
                 "progress": progress,
             },
         )
+    curves.close()
     model.load_state_dict(progress["best_state"])
     model.eval()
     return float(progress["best"])
 
 
+def _still_frozen_statistics(model: nn.Module) -> None:
+    """Batch statistics of a layer that does not train are not to move either."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not any(
+            p.requires_grad for p in module.parameters()
+        ):
+            module.eval()
+
+
 def _save(path: Path, content: Any) -> None:
+    """Written beside and renamed: a kill leaves the old file or the new one."""
     partial = path.with_suffix(".partial")
-    torch.save(content, partial)
+    with partial.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut must not find the new name before the new content
     partial.replace(path)

@@ -1,223 +1,265 @@
-"""The text recipe: a tokenizer and a small BERT, multi-task over the text sets.
+"""The text recipe: an encoder and a wide path, each multi-task over the text sets, then pooled.
 
 Every set teaches the heads it has labels for: an emotion through a softmax over the classes
 that the set can hold (EWECT has no disgust: it must not teach that nothing is), a sentiment
-through all three.
+through all three. The two paths err differently, and better so when neither has seen the other's
+answers on `train`: they learn apart, and `dev` says how much each counts.
 """
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fusion.labels import emotion_of, held_emotions, sentiment_of
 from modalities import checkpoint
+from modalities.errors import InputError
 from modalities.reading import EMOTIONS, SENTIMENTS
 from modalities.text.infer import TextReader
-from modalities.text.model import TextDimensions, TextModel, pad
-from modalities.text.prepare import prepare
-from training.calibrate import fit_temperature
-from training.data import text_rows
-from training.loop import Recipe, fit
+from modalities.text.model import TextModel, pad
+from training.adapt import adapt, merged, trained_share
+from training.calibrate import fit_pool
+from training.loop import Recipe, fingerprint, fit
+from training.options import Options
+from training.rows import Row, held_emotions
+from training.text_base import start
+from training.text_examples import (
+    SENTIMENT_WEIGHT,
+    Batch,
+    Example,
+    batches,
+    examples,
+    weigh,
+)
+from training.wide import Targets, fit_wide
 
-SETS = ("ewect", "weibo_moods", "cped", "goemotions", "meld", "shopping", "waimai", "airline")
-N_VOCAB = 10_000
-BATCH_TOKENS = 4096
-EMOJI = r"[\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}\x{2B00}-\x{2BFF}]"
-
-
-@dataclass(frozen=True)
-class Example:
-    window: tuple[int, ...]
-    data_set: str
-    emotion: int  # index in EMOTIONS, −1 where the row has none
-    sentiment: int  # index in SENTIMENTS, −1 where the row has none
-
-
-def train_tokenizer(texts: Sequence[str]) -> Tokenizer:
-    """WordPiece; Chinese characters and emoji each stand alone, so that none hides in [UNK]."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.BertNormalizer(strip_accents=False)]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Split(Regex(EMOJI), "isolated")]
-    )
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.WordPieceTrainer(
-            vocab_size=N_VOCAB,
-            min_frequency=3,
-            limit_alphabet=5500,
-            special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
-            show_progress=False,
-        ),
-    )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return tokenizer
+SEED = 20261124
+PRETRAINING_EPOCHS = 2
+SCRATCH = Recipe(epochs=2, learning_rate=1e-3, patience=2, seed=SEED)
+# Of an encoder 768 wide; narrower ones take larger steps (Yang et al., "Tensor programs V", 2021).
+FINE_TUNING = Recipe(epochs=6, learning_rate=6.5e-5, patience=2, seed=SEED)
+ADAPTERS = Recipe(epochs=20, learning_rate=1e-3, patience=4, seed=SEED)
+WIDE_STRENGTH, WIDE_ITERATIONS = 0.04, 30
+# Reviews are long, many and easy: fewer of them spare the deep path half of its time.
+DEEP_WEIGHT = {"shopping": 0.3}
 
 
-def examples(
-    tokenizer: Tokenizer, n_ctx: int, split: str, sets: Sequence[str] = SETS
-) -> list[Example]:
-    """Labelled first windows of a split's rows."""
-    made = []
-    for name in sets:
-        for row in text_rows(name):
-            if row["split"] != split or not row["text"].strip():
-                continue
-            emotion = emotion_of(name, row["label"])
-            sentiment = sentiment_of(name, row["label"], row.get("sentiment", ""))
-            if emotion is None and sentiment is None:
-                continue
-            window = prepare(row["text"], tokenizer, n_ctx).windows[0]
-            made.append(
-                Example(
-                    window,
-                    name,
-                    EMOTIONS.index(emotion) if emotion else -1,
-                    SENTIMENTS.index(sentiment) if sentiment else -1,
-                )
+def loss(model: TextModel, batch: Batch) -> Tensor:
+    """Weighted cross-entropy of both heads of the deep path, the mean over the batch."""
+    device = model.emotion_head.weight.device
+    ids, mask = pad([item.window for item in batch.items], model.dims.pad_id)
+    sentiment, emotions, _ = model.deep(ids.to(device), mask.to(device))
+    allowed = torch.tensor([item.allowed for item in batch.items], device=device)  # (b, 7)
+    emotions = emotions.float().masked_fill(~allowed, -1e4)
+    total = torch.zeros((), device=device)
+    for logits, targets, weight in (
+        (emotions, [item.emotion for item in batch.items], batch.emotion_weight),
+        (sentiment.float(), [item.sentiment for item in batch.items], batch.sentiment_weight),
+    ):
+        # A head without a label in the batch gets no gradient at all, so its weights rest.
+        if any(target >= 0 for target in targets):
+            each = F.cross_entropy(
+                logits, torch.tensor(targets, device=device), ignore_index=-1, reduction="none"
             )
-    return made
+            total = total + (each * weight.to(device)).mean()
+    return total
 
 
-def batches(items: Sequence[Example], seed: int) -> list[list[Example]]:
-    """Batches of similar length and at most BATCH_TOKENS padded tokens, in random order."""
-    rng = random.Random(seed)
-    order = sorted(items, key=lambda item: len(item.window) + rng.random() * 4)
-    made: list[list[Example]] = [[]]
-    for item in order:
-        if (len(made[-1]) + 1) * len(item.window) > BATCH_TOKENS:
-            made.append([])
-        made[-1].append(item)
-    rng.shuffle(made)
-    return made
-
-
-ALLOWED = {name: torch.tensor(held_emotions(name)) for name in SETS}  # (7,) bool each
-
-
-def loss(model: TextModel, batch: Sequence[Example]) -> Tensor:
-    sentiment, emotions, _ = model(*pad([item.window for item in batch]))
-    allowed = torch.stack([ALLOWED[item.data_set] for item in batch])  # (b, 7)
-    emotion_target = torch.tensor([item.emotion for item in batch])  # (b,)
-    sentiment_target = torch.tensor([item.sentiment for item in batch])
-    has_any = allowed.any(-1, keepdim=True)
-    emotions = emotions.masked_fill(~allowed & has_any, -1e4)
-    # Sums over the batch's size, not over its labelled rows: a set counts by its rows.
-    return (
-        F.cross_entropy(emotions, emotion_target, ignore_index=-1, reduction="sum")
-        + F.cross_entropy(sentiment, sentiment_target, ignore_index=-1, reduction="sum")
-    ) / len(batch)
-
-
-def logits(model: TextModel, items: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    """(n, 3) sentiment and (n, 7) emotion logits, in the order of `items`."""
+def logits(
+    path: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    model: TextModel,
+    items: Sequence[Example],
+) -> tuple[Tensor, Tensor]:
+    """(n, 3) sentiment and (n, 7) emotion logits by `path`, in the order of `items`."""
+    device = model.emotion_head.weight.device
     order = sorted(range(len(items)), key=lambda i: len(items[i].window))
     sentiment, emotions = torch.empty(len(items), 3), torch.empty(len(items), len(EMOTIONS))
     with torch.inference_mode():
         for rows in _chunks(order, 128):
-            s, e, _ = model(*pad([items[i].window for i in rows]))
-            sentiment[rows], emotions[rows] = s, e
+            ids, mask = pad([items[i].window for i in rows], model.dims.pad_id)
+            s, e = path(ids.to(device), mask.to(device))
+            sentiment[rows], emotions[rows] = s.float().cpu(), e.float().cpu()
     return sentiment, emotions
 
 
-def train(run_dir: Path, out: Path, epochs: int = 3, dims: TextDimensions | None = None) -> None:
-    """Train on the `train` splits, choose and calibrate on `dev`, write the checkpoint `out`."""
-    tokenizer_file = run_dir / "tokenizer.json"
-    if tokenizer_file.exists():
-        tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    else:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        texts = [row["text"] for name in SETS for row in text_rows(name) if row["split"] == "train"]
-        tokenizer = train_tokenizer(texts)
-        tokenizer.save(str(tokenizer_file))
-    dims = dims or TextDimensions(
-        n_vocab=tokenizer.get_vocab_size(), n_ctx=96, n_state=160, n_head=4, n_layer=2
-    )
-    train_items = examples(tokenizer, dims.n_ctx, "train")
-    dev_items = examples(tokenizer, dims.n_ctx, "dev")
-    recipe = Recipe(epochs=epochs, learning_rate=1.5e-3, patience=2)
-    torch.manual_seed(recipe.seed)
-    model = TextModel(dims, dropout=0.1)
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train_items):,} rows")
+def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> None:
+    """Train on the `train` rows, choose and calibrate on `dev`, write the checkpoint `out`.
 
-    fit(
-        model,
-        batches=lambda epoch: batches(train_items, recipe.seed + epoch),
-        steps_per_epoch=len(batches(train_items, recipe.seed)),
-        loss=lambda batch: loss(model, batch),
-        validate=lambda: dev_figure(model, dev_items),
-        recipe=recipe,
-        run_dir=run_dir,
+    With adapters the wide path stays as it is; else it is fitted to the rows, too. Raises
+    InputError where a split has no labelled row, and what `text_base.start` raises.
+    """
+    learned, judged = ([row for row in rows if row.split == split] for split in ("train", "dev"))
+    texts = [row.content for row in learned]
+    model, tokenizer = start(options.base, texts, run_dir, PRETRAINING_EPOCHS, SEED)
+    held = held_emotions(rows)
+    train_items, dev_items = (
+        examples(part, held, tokenizer, model.dims) for part in (learned, judged)
     )
-    sentiment, emotions = logits(model, dev_items)
-    allowed = torch.stack([ALLOWED[item.data_set] for item in dev_items])
-    temperature = {
-        "sentiment": fit_temperature(
-            sentiment, torch.tensor([item.sentiment for item in dev_items])
-        ),
-        "emotion": fit_temperature(
-            emotions.masked_fill(~allowed, -1e4),
-            torch.tensor([item.emotion for item in dev_items]),
-        ),
-    }
+    if not train_items or not dev_items:
+        raise InputError("no row with a label of ours in train, or none in dev", "data")
+    model.to(options.device)
+
+    model.wide.requires_grad_(False)
+    _fit_deep(model, train_items, dev_items, run_dir, options)
+    bias = torch.zeros(len(SENTIMENTS) + len(EMOTIONS))
+    if options.peft is None:
+        bias = fit_wide(model.wide, _targets(train_items), WIDE_STRENGTH, WIDE_ITERATIONS)
+    _pool(model, bias, dev_items)
+    dev_figure(logits(lambda ids, mask: model(ids, mask)[:2], model, dev_items), dev_items)
     checkpoint.save(
         out,
-        dims,
+        model.dims,
         model.state_dict(),
         tokenizer=tokenizer.to_str(),
-        temperature=temperature,
-        recipe={"sets": SETS, "epochs": epochs, "seed": recipe.seed},
+        recipe={
+            "base": options.base,
+            "sets": sorted({item.data_set for item in train_items}),
+            "rows": len(train_items),
+            "seed": SEED,
+        },
     )
 
 
-def dev_figure(model: TextModel, items: Sequence[Example]) -> float:
+def _fit_deep(
+    model: TextModel,
+    train_items: Sequence[Example],
+    dev_items: Sequence[Example],
+    run_dir: Path,
+    options: Options,
+) -> None:
+    encoder: Any = model.encoder
+    recipe = SCRATCH
+    if options.base is not None:
+        recipe = ADAPTERS if options.peft else FINE_TUNING
+        rate = recipe.learning_rate * 768 / encoder.config.hidden_size
+        recipe = replace(recipe, learning_rate=rate)
+    recipe = replace(
+        recipe,
+        epochs=options.epochs or recipe.epochs,
+        learning_rate=options.learning_rate or recipe.learning_rate,
+    )
+    weights = weigh(train_items, 0.5, SENTIMENT_WEIGHT | DEEP_WEIGHT)
+    steps = min(len(batches(train_items, weights, SEED + n)) for n in range(recipe.epochs))
+    layers = next(
+        part
+        for part in encoder.modules()
+        if isinstance(part, nn.ModuleList) and len(part) == encoder.config.num_hidden_layers
+    )
+    model.encoder = adapt(
+        encoder, list(layers), [encoder.embeddings], options, steps * recipe.epochs
+    )
+    print(
+        f"{sum(p.numel() for p in model.parameters()):,} parameters, "
+        f"{trained_share(model):.1%} of them trained; {len(train_items):,} rows",
+        flush=True,
+    )
+    fit(
+        model,
+        batches=lambda epoch: batches(train_items, weights, SEED + epoch)[:steps],
+        steps_per_epoch=steps,
+        loss=lambda batch: loss(model, batch),
+        validate=lambda: dev_figure(
+            logits(lambda ids, mask: model.deep(ids, mask)[:2], model, dev_items), dev_items
+        ),
+        recipe=recipe,
+        run_dir=run_dir / "deep",
+        inputs=fingerprint(train_items, dev_items, options.base, options.freeze, options.peft),
+    )
+    model.encoder = merged(model.encoder)
+
+
+def _targets(items: Sequence[Example]) -> Targets:
+    """For the wide path: every window of a text, by its share of the tokens."""
+    weights = weigh(items, 1.0, SENTIMENT_WEIGHT)
+    of = np.repeat(np.arange(len(items)), [len(item.windows) for item in items])  # window → item
+    windows = [window for item in items for window in item.windows]
+    lengths = np.array([len(window) for window in windows], float)
+    share = lengths / np.bincount(of, lengths)[of]
+    return Targets(
+        windows=windows,
+        labels=(
+            np.array([item.sentiment for item in items])[of],
+            np.array([item.emotion for item in items])[of],
+        ),
+        weights=(weights.sentiment[of] * share, weights.emotion[of] * share),
+        allowed=np.array([item.allowed for item in items])[of],
+    )
+
+
+def _pool(model: TextModel, bias: Tensor, items: Sequence[Example]) -> None:
+    """Scale both paths so that their sum is calibrated on `items`: a log-opinion pool a head."""
+    deep = logits(lambda ids, mask: model.deep(ids, mask)[:2], model, items)
+    sizes = [len(SENTIMENTS), len(EMOTIONS)]
+    wide = logits(lambda ids, mask: model.wide(ids, mask).split(sizes, -1), model, items)
+    allowed = torch.tensor([item.allowed for item in items])
+    weights = weigh(items, 0.0, SENTIMENT_WEIGHT)
+    columns = 0
+    for head, layer, deep_part, wide_part, bias_part in zip(
+        ("sentiment", "emotion"),
+        (model.sentiment_head, model.emotion_head),
+        deep,
+        wide,
+        bias.split(sizes),
+        strict=True,
+    ):
+        target = torch.tensor([getattr(item, head) for item in items])
+        here = slice(columns, columns + sizes[head == "emotion"])
+        columns = here.stop
+        counts = torch.from_numpy(getattr(weights, head))
+        if not counts.any():
+            continue
+        experts = torch.stack([deep_part, wide_part + bias_part])  # (2, n, c)
+        if head == "emotion":
+            experts = experts.masked_fill(~allowed, -1e4)
+        weight = fit_pool(experts, target, counts).float()
+        print(f"{head}: deep × {weight[0]:.2f} + wide × {weight[1]:.2f}", flush=True)
+        with torch.no_grad():
+            layer.weight *= weight[0]
+            layer.bias.mul_(weight[0]).add_(weight[1] * bias_part.to(layer.bias.device))
+            model.wide.table.weight[:, here] *= weight[1]
+
+
+def dev_figure(answered: tuple[Tensor, Tensor], items: Sequence[Example]) -> float:
     """Mean macro-F1 over the sets: emotions where a set has them, else sentiment."""
-    sentiment, emotions = logits(model, items)
+    sentiment, emotions = answered
     by_set: dict[str, list[int]] = defaultdict(list)
     for index, item in enumerate(items):
         by_set[item.data_set].append(index)
     figures = {}
     for name, rows in by_set.items():
-        if ALLOWED[name].any():
-            rows = [i for i in rows if items[i].emotion >= 0]
-            truth = [items[i].emotion for i in rows]
-            answer = emotions[rows].masked_fill(~ALLOWED[name], -torch.inf).argmax(-1)
-        else:
-            truth = [items[i].sentiment for i in rows]
-            seen = torch.tensor([c in set(truth) for c in range(len(SENTIMENTS))])
-            answer = sentiment[rows].masked_fill(~seen, -torch.inf).argmax(-1)
-        figures[name] = float(f1_score(truth, answer.numpy(), average="macro"))
+        scores, head = emotions, "emotion"
+        if all(items[i].emotion < 0 for i in rows):
+            scores, head = sentiment, "sentiment"
+        rows = [i for i in rows if getattr(items[i], head) >= 0]
+        truth = torch.tensor([getattr(items[i], head) for i in rows])
+        seen = torch.isin(torch.arange(scores.shape[1]), truth)
+        answer = scores[rows].masked_fill(~seen, -torch.inf).argmax(-1)
+        figures[name] = float(f1_score(truth.numpy(), answer.numpy(), average="macro"))
     print("dev macro-F1: " + ", ".join(f"{n} {f:.3f}" for n, f in figures.items()), flush=True)
     return float(np.mean(list(figures.values())))
 
 
-def predict(path: Path, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The service's own reading of texts: log-probabilities (n, 3) and (n, 7)."""
+def predict(path: Path, rows: Sequence[Row]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """The service's own reading of rows: log-probabilities (n, 3) and (n, 7), in their order."""
     reader = TextReader.load(path)
-    prepared = [reader.prepare(text) for text in texts]
-    order = sorted(range(len(texts)), key=lambda i: reader.cost(prepared[i]))
-    sentiment, emotions = np.empty((len(texts), 3)), np.empty((len(texts), len(EMOTIONS)))
-    for rows in _chunks(order, 64):
-        for row, reading in zip(rows, reader.infer([prepared[i] for i in rows]), strict=True):
+    prepared = [reader.prepare(row.content) for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: reader.cost(prepared[i]))
+    sentiment, emotions = np.empty((len(rows), 3)), np.empty((len(rows), len(EMOTIONS)))
+    for some in _chunks(order, 64):
+        for row, reading in zip(some, reader.infer([prepared[i] for i in some]), strict=True):
             sentiment[row], emotions[row] = reading.log_sentiment, reading.log_emotions
     return sentiment, emotions
 
 
 def _chunks(order: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
+    for first in range(0, len(order), size):
+        yield order[first : first + size]

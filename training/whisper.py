@@ -23,14 +23,16 @@ from whisper.model import AudioEncoder, ModelDimensions, TextDecoder
 from whisper.normalizers import BasicTextNormalizer
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-from modalities.voice.infer import VoiceReader
+from modalities.voice.infer import VoiceReader, head_path_of
 from modalities.voice.model import VoiceDimensions, encode, features
 from modalities.voice.prepare import Segment
 from training.augment import spec_augment
+from training.clips import cached_waves
 from training.data import data_dir, load_splits, speech_rows
 from training.loop import Recipe, fit
-from training.voice import BATCH, cached_waves
-from training.whisper_head import train_head
+from training.options import Options
+from training.rows import Row, load, sets_of
+from training.whisper_head import BATCH, train_head
 
 DIMS = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=128, n_audio_head=4, n_audio_layer=2,
@@ -273,14 +275,31 @@ def train(
     out.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.half() for name, tensor in model.whisper_state().items()}
     torch.save({"dims": asdict(dims), "model_state_dict": state}, out)
-    train_head(out, run_dir, head_limit, head_epochs)
+    rows = head_rows("train", head_limit) + head_rows("dev", head_limit // 4)
+    options = Options(base=str(out), epochs=head_epochs)
+    train_head(rows, run_dir, head_path_of(out), options)
 
 
-def evaluate(path: Path, run_dir: Path, fallback: Path, limit: int = 100) -> dict[str, float]:
+def head_rows(split: str, limit: int) -> list[Row]:
+    """At most `limit` labelled rows of the speech sets' split, drawn at random."""
+    rows = [row for name in sets_of("voice") for row in load("voice", name) if row.split == split]
+    return random.Random(0).sample(rows, min(limit, len(rows)))
+
+
+@dataclass(frozen=True)
+class ErrorRate:
+    """Of one language's utterances: by character for Chinese, else by word."""
+
+    utterances: int
+    error_rate: float
+    deaf_error_rate: float  # of the one sentence that, always said, is wrong the least
+
+
+def evaluate(path: Path, run_dir: Path, fallback: Path, limit: int = 100) -> dict[str, ErrorRate]:
     """Error rates on speakers never heard, the service's own path, language detected.
 
-    By character for Chinese, else by word; sentences seen and unseen in training apart, at most
-    `limit` utterances of each. Texts that the reader drops as invented count as all deleted.
+    Sentences seen and unseen in training apart, at most `limit` utterances of each. Texts that
+    the reader drops as invented count as all deleted.
     """
     reader = VoiceReader.load_whisper(str(path), path.parent, "cpu", fallback)
     groups: dict[str, list[Utterance]] = {}
@@ -289,22 +308,27 @@ def evaluate(path: Path, run_dir: Path, fallback: Path, limit: int = 100) -> dic
             unit = "CER" if item.language == "zh" else "WER"
             seen = "seen" if item.seen else "unseen"
             groups.setdefault(f"{item.language} {unit}, {seen} sentences", []).append(item)
-    figures = {}
+    rates = {}
     for name, items in sorted(groups.items()):
         items = random.Random(0).sample(items, min(limit, len(items)))
-        errors = length = 0
+        spoken = [_units(item.text, item.language) for item in items]
+        heard = []
         for item in items:
             wave = item.samples.numpy()
-            segment = Segment(wave, 0.0, len(wave) / 16_000, 0.0)
-            transcript = reader.infer([segment])[0].transcript
-            said = _units(item.text, item.language)
-            errors += edit_distance(
-                said, _units(transcript.text if transcript else "", item.language)
-            )
-            length += len(said)
-        figures[name] = errors / length
-        print(f"{name}: {figures[name]:.3f} ({len(items)} utterances)", flush=True)
-    return figures
+            transcript = reader.infer([Segment(wave, 0.0, len(wave) / 16_000, 0.0)])[0].transcript
+            heard.append(_units(transcript.text if transcript else "", item.language))
+        length = sum(map(len, spoken))
+        deaf = (
+            sum(edit_distance(said, constant) for said in spoken)
+            for constant in map(list, {tuple(said) for said in spoken})
+        )
+        rates[name] = ErrorRate(
+            utterances=len(items),
+            error_rate=sum(map(edit_distance, spoken, heard)) / length,
+            deaf_error_rate=min(deaf) / length,
+        )
+        print(f"{name}: {rates[name]}", flush=True)
+    return rates
 
 
 def _units(text: str, language: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,31 +11,38 @@ import torch
 from torch import Tensor, nn
 
 from modalities import checkpoint
-from modalities.voice.infer import encode_whisper, head_path_of
+from modalities.errors import InputError
+from modalities.voice import whisper_checkpoint
+from modalities.voice.infer import encode_whisper
 from modalities.voice.model import EmotionHead, VoiceDimensions
-from modalities.voice.whisper_checkpoint import load
-from training.loop import Recipe, fit
-from training.voice import BATCH, Clip, clips, head_loss, temperatures, uar
+from training.clips import Clip, clips, head_loss, sentiment_weights, temperatures, uar
+from training.loop import Recipe, fingerprint, fit
+from training.options import Options
+from training.rows import Row
+
+BATCH = 16
 
 
-def train_head(path: Path, run_dir: Path, limit: int = 1200, epochs: int = 12) -> None:
-    """Train an emotion head on the frozen states of the Whisper checkpoint `path`, beside it.
+def train_head(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> None:
+    """Train an emotion head on the states of the Whisper checkpoint `options.base`.
 
-    The encoder runs once over `limit` clips of the voice recipe's train split and a quarter as
-    many of dev; the head then trains on the kept states.
+    The encoder runs once over the `train` and `dev` rows; the head then trains on the kept
+    states. The service finds the head where `modalities.voice.infer.head_path_of` says. Raises
+    UnavailableError where the checkpoint cannot be had, InputError where its encoder is to train.
     """
-    whisper = load(str(path), path, "cpu")
+    if options.peft or options.freeze:
+        raise InputError("a Whisper encoder is used as it is: only its head trains", "peft")
+    assert options.base is not None
+    path = whisper_checkpoint.locate(options.base, whisper_dir())
+    whisper = whisper_checkpoint.load(options.base, path, options.device)
     dims = VoiceDimensions.of_whisper(whisper.dims)
-    kept = {
-        split: _encoded(whisper.encoder, dims, clips(run_dir, split, most))
-        for split, most in (("train", limit), ("dev", limit // 4))
-    }
-    (items, states), (dev_items, dev_states) = kept["train"], kept["dev"]
-    recipe = Recipe(epochs=epochs, learning_rate=3e-3, patience=epochs)
+    items, dev_items = (clips(rows, split, run_dir) for split in ("train", "dev"))
+    states, dev_states = (_encoded(whisper.encoder, dims, of) for of in (items, dev_items))
+    epochs = options.epochs or 12
+    recipe = Recipe(epochs, options.learning_rate or 3e-3, patience=epochs)
     torch.manual_seed(recipe.seed)
-    head = EmotionHead(dims, dropout=0.3)
-    counts = torch.bincount(torch.tensor([i.sentiment for i in items if i.sentiment >= 0]))
-    weights = counts.sum() / (3 * counts)
+    head = EmotionHead(dims, dropout=0.3).to(options.device)
+    weights = sentiment_weights(items, [1.0] * len(items))
 
     def batches(epoch: int) -> Iterator[list[int]]:
         order = random.Random(epoch).sample(range(len(items)), len(items))
@@ -42,7 +50,10 @@ def train_head(path: Path, run_dir: Path, limit: int = 1200, epochs: int = 12) -
             yield order[start : start + BATCH]
 
     def run(rows: Sequence[int], of: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        sentiment, emotions, _ = head(*_stacked([of[i] for i in rows]))
+        found, lengths = _stacked([of[i] for i in rows])
+        sentiment, emotions, _ = head(
+            [state.to(options.device) for state in found], lengths.to(options.device)
+        )
         return sentiment, emotions
 
     def head_step(rows: list[int]) -> Tensor:
@@ -52,7 +63,7 @@ def train_head(path: Path, run_dir: Path, limit: int = 1200, epochs: int = 12) -
         chunks = range(0, len(dev_items), BATCH)
         parts = [run(range(i, min(i + BATCH, len(dev_items))), dev_states) for i in chunks]
         sentiment, emotions = zip(*parts, strict=True)
-        return torch.cat(sentiment), torch.cat(emotions)
+        return torch.cat(sentiment).cpu(), torch.cat(emotions).cpu()
 
     def validate() -> float:
         figures = uar(dev_logits()[1], dev_items)
@@ -67,11 +78,12 @@ def train_head(path: Path, run_dir: Path, limit: int = 1200, epochs: int = 12) -
         validate=validate,
         recipe=recipe,
         run_dir=run_dir / f"head-{digest[:12]}",
+        inputs=fingerprint([(r.data_set, r.content, r.split, r.emotion) for r in rows]),
     )
     with torch.inference_mode():
         sentiment, emotions = dev_logits()
     checkpoint.save(
-        head_path_of(path),
+        out,
         dims,
         head.state_dict(),
         temperature=temperatures(sentiment, emotions, dev_items),
@@ -79,16 +91,20 @@ def train_head(path: Path, run_dir: Path, limit: int = 1200, epochs: int = 12) -
     )
 
 
+def whisper_dir() -> Path:
+    """Where openai-whisper keeps what it downloads, and `emotion models pull` by default."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
+
+
 @torch.inference_mode()
-def _encoded(
-    encoder: nn.Module, dims: VoiceDimensions, items: list[Clip]
-) -> tuple[list[Clip], list[Tensor]]:
-    """The clips and their states (layers, t, d), fp16, where they hold sound."""
+def _encoded(encoder: nn.Module, dims: VoiceDimensions, items: list[Clip]) -> list[Tensor]:
+    """The clips' states (layers, t, d), fp16 on the CPU, where they hold sound."""
+    device = next(encoder.parameters()).device
     kept = []
     for item in items:
-        states, positions = encode_whisper(encoder, [item.samples()], dims)
-        kept.append(torch.stack([s[0, : int(positions)] for s in states]).half())
-    return items, kept
+        states, positions = encode_whisper(encoder, [item.samples().to(device)], dims)
+        kept.append(torch.stack([s[0, : int(positions)] for s in states]).half().cpu())
+    return kept
 
 
 def _stacked(states: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:

@@ -1,5 +1,5 @@
-"""The embedded bundle: one safetensors file a modality, with its card; SHA256SUMS is checked by
-the server that loads them."""
+"""The embedded bundle: one safetensors file a model, with its card and the hashes of what it was
+trained on; SHA256SUMS is checked by the server that loads them."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ FOLDER = Path(__file__).parent
 
 
 def path_of(name: str) -> Path:
-    """Path of the embedded checkpoint `name`: text, voice, image or fusion."""
+    """Path of the embedded checkpoint `name`: text, voice, image, fusion or satisfaction."""
     return FOLDER / f"{name}.safetensors"

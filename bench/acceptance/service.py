@@ -78,11 +78,15 @@ def small_whisper() -> Outcome:
     out = BUILD / "whisper" / "small.pt"
     if not out.exists():
         whisper.train(BUILD / "whisper", out)
-    figures: dict[str, Any] = dict(
-        whisper.evaluate(out, BUILD / "whisper", weights.path_of("voice"), limit=300)
-    )
-    # Sentences that it was trained on, from speakers it never heard, should be mostly right.
-    return figures, all(rate < 0.5 for name, rate in figures.items() if ", seen" in name)
+    rates = whisper.evaluate(out, BUILD / "whisper", weights.path_of("voice"), limit=300)
+    # The issue sets no bound. Ours, on sentences trained on from speakers never heard: two thirds
+    # of the errors of the best answer that does not listen.
+    held = [
+        rate.error_rate < rate.deaf_error_rate * 2 / 3
+        for name, rate in rates.items()
+        if ", seen" in name
+    ]
+    return {name: asdict(rate) for name, rate in rates.items()}, all(held)
 
 
 CHECKS: dict[str, Callable[[], Outcome]] = {

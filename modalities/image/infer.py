@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalities import checkpoint
-from modalities.image.model import VisionDimensions, VisionModel
+from modalities.image.model import SIZE, VisionDimensions, VisionModel
 from modalities.reading import Quality, Reading, Source
 
 PLACES = ("no_face", "face")  # keys of the calibration, by Quality.face
@@ -53,12 +53,12 @@ class VisionReader:
     """A BatchModel over VisionItems; cost in pixels."""
 
     name = "image"
-    max_batch_cost = 64.0 * 48 * 48
 
     def __init__(self, saved: checkpoint.Checkpoint, device: str) -> None:
         self.revision = saved.revision
         self.device = device
         self.dims = VisionDimensions(**saved.dims)
+        self.max_batch_cost = max(64.0 * SIZE**2, 8.0 * self.dims.size**2)
         self.calibration = Calibration(**saved.extra["calibration"])
         self.model = VisionModel(self.dims)
         self.model.load_state_dict(saved.state)

@@ -17,11 +17,10 @@ from modalities.image.chat import Kind, ReadMessage, is_chat, read_messages
 from modalities.image.decode import ImageLimits, decode
 from modalities.image.face import CROP_SIDE, FaceFinder
 from modalities.image.infer import VisionItem
-from modalities.image.model import VisionDimensions
+from modalities.image.model import SIZE
 from modalities.image.ocr import Box, Ocr, OcrLine
 from modalities.reading import Quality
 
-CROP_SIZE = VisionDimensions.size  # side of the encoder's input, pixels
 MEASURED_SIDE = 640  # detail is measured on a picture shrunk to this
 EDGE_LEVELS = 12  # of 255: what two neighbours on an edge differ by
 LEAST_DETAIL = 0.01  # share of pixels on edges, words aside; below it there is nothing to see
@@ -56,10 +55,14 @@ class PreparedImage:
 class ImagePreparer:
     """The OCR and the face finder, loaded once; `prepare` may be called from many threads."""
 
-    def __init__(self, threads: int = 2) -> None:
-        """Raises UnavailableError where a library came without its models."""
+    def __init__(self, threads: int = 2, crop_size: int = SIZE) -> None:
+        """`crop_size` is the vision encoder's, pixels.
+
+        Raises UnavailableError where a library came without its models.
+        """
         self._ocr = Ocr(threads)
         self._faces = FaceFinder()
+        self._crop_size = crop_size
 
     def prepare(
         self, content: bytes, limits: ImageLimits | None = None, page: int = 0
@@ -79,7 +82,7 @@ class ImagePreparer:
         kind, vision = ImageKind.SCREENSHOT, None
         if not is_chat(messages):
             face = face or self._faces.find(pixels)
-            kind, vision = _look(pixels, lines, face)
+            kind, vision = _look(pixels, lines, face, self._crop_size)
             if messages and not said:
                 notes.append("only dates and times are written in the picture")
             if vision is None:
@@ -99,18 +102,22 @@ class ImagePreparer:
 
 
 def _look(
-    pixels: NDArray[np.uint8], lines: list[OcrLine], face: Box | None
+    pixels: NDArray[np.uint8], lines: list[OcrLine], face: Box | None, size: int
 ) -> tuple[ImageKind, VisionItem | None]:
     if face is not None:
-        x0, y0, x1, y1 = face
-        crop = pixels[y0:y1, x0:x1]
-        grey = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        quality = Quality(face=1.0, sharpness=sharpness(crop))
-        return ImageKind.FACE, VisionItem(square(grey, CROP_SIZE), quality)
-    if detail(pixels, lines) < LEAST_DETAIL:
-        return ImageKind.PICTURE, None
-    quality = Quality(face=0.0, sharpness=sharpness(pixels))
-    return ImageKind.PICTURE, VisionItem(square(pixels, CROP_SIZE), quality)
+        return ImageKind.FACE, crop(pixels, face, size)
+    seen = detail(pixels, lines) >= LEAST_DETAIL
+    return ImageKind.PICTURE, crop(pixels, None, size) if seen else None
+
+
+def crop(pixels: NDArray[np.uint8], face: Box | None, size: int) -> VisionItem:
+    """What the encoder is shown of a picture: its face, in grey, or all of it."""
+    if face is None:
+        return VisionItem(square(pixels, size), Quality(face=0.0, sharpness=sharpness(pixels)))
+    x0, y0, x1, y1 = face
+    shown = pixels[y0:y1, x0:x1]
+    grey = cv2.cvtColor(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return VisionItem(square(grey, size), Quality(face=1.0, sharpness=sharpness(shown)))
 
 
 def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -15,17 +15,17 @@ from modalities.text.prepare import PreparedText, prepare
 
 
 class TextReader:
-    """A BatchModel over texts; cost in tokens."""
+    """A BatchModel over texts; cost in tokens. Calibration is part of the heads' weights."""
 
     name = "text"
     max_batch_cost = 8192.0
 
     def __init__(self, saved: checkpoint.Checkpoint, device: str) -> None:
+        saved = _first_version(saved)
         self.revision = saved.revision
         self.device = device
         self.dims = TextDimensions(**saved.dims)
         self.tokenizer = Tokenizer.from_str(saved.extra["tokenizer"])
-        self.temperature: dict[str, float] = saved.extra["temperature"]
         self.model = TextModel(self.dims)
         self.model.load_state_dict(saved.state)
         self.model.eval().to(device)
@@ -37,7 +37,7 @@ class TextReader:
 
     def prepare(self, text: str) -> PreparedText:
         """Tokenize; raises InputError on an empty text."""
-        return prepare(text, self.tokenizer, self.dims.n_ctx)
+        return prepare(text, self.tokenizer, self.dims.n_ctx, self.dims.unk_id)
 
     def cost(self, item: PreparedText) -> float:
         return float(sum(map(len, item.windows)))
@@ -45,10 +45,10 @@ class TextReader:
     @torch.inference_mode()
     def infer(self, items: Sequence[PreparedText]) -> list[Reading]:
         """One Reading (source TEXT) a text; its windows' probabilities averaged by length."""
-        ids, mask = pad([window for item in items for window in item.windows])
+        ids, mask = pad([window for item in items for window in item.windows], self.dims.pad_id)
         sentiment, emotions, pooled = self.model(ids.to(self.device), mask.to(self.device))
-        sentiment = (sentiment.double() / self.temperature["sentiment"]).softmax(-1).cpu()
-        emotions = (emotions.double() / self.temperature["emotion"]).softmax(-1).cpu()
+        sentiment = sentiment.double().softmax(-1).cpu()
+        emotions = emotions.double().softmax(-1).cpu()
         pooled = pooled.double().cpu()
         readings, start = [], 0
         for item in items:
@@ -66,3 +66,27 @@ class TextReader:
                 )
             )
         return readings
+
+
+# --- until weights/text.safetensors is of the second version; then delete ---
+def _first_version(saved: checkpoint.Checkpoint) -> checkpoint.Checkpoint:
+    if "n_state" not in saved.dims:
+        return saved
+    old = saved.dims
+    encoder = {
+        "model_type": "bert",
+        "vocab_size": old["n_vocab"],
+        "hidden_size": old["n_state"],
+        "num_hidden_layers": old["n_layer"],
+        "num_attention_heads": old["n_head"],
+        "intermediate_size": 4 * old["n_state"],
+        "max_position_embeddings": old["n_ctx"],
+        "type_vocab_size": 1,
+    }
+    dims = {"encoder": encoder, "n_ctx": old["n_ctx"], "pad_id": 0, "unk_id": 1, "n_buckets": 1024}
+    state = {name.replace("bert.", "encoder."): value for name, value in saved.state.items()}
+    for head, temperature in saved.extra["temperature"].items():
+        for part in ("weight", "bias"):
+            state[f"{head}_head.{part}"] /= temperature
+    state["wide.table.weight"] = torch.zeros(1024, 10)
+    return checkpoint.Checkpoint(dims, state, saved.extra, saved.revision)

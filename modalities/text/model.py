@@ -1,55 +1,56 @@
-"""The text model: BERT (Devlin et al. 2019) with a sentiment head and an emotion head."""
+"""The text model: a transformer encoder and a wide path, with a sentiment and an emotion head."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
+from transformers import AutoConfig, AutoModel
 
 from modalities.reading import EMOTIONS, SENTIMENTS
+from modalities.text.wide import WidePath
 
 
 @dataclass(frozen=True)
 class TextDimensions:
     """Saved with the weights; enough to build the model again."""
 
-    n_vocab: int
-    n_ctx: int  # tokens in a window, [CLS] and [SEP] included
-    n_state: int
-    n_head: int
-    n_layer: int
+    encoder: dict[str, Any]  # a transformers configuration, its `model_type` included
+    n_ctx: int  # tokens in a window, the first and last special ones included
+    pad_id: int  # RoBERTa counts positions by it
+    unk_id: int  # −1 where the tokenizer has none
+    n_buckets: int  # of the wide path, a power of two
     n_sentiments: int = len(SENTIMENTS)
     n_emotions: int = len(EMOTIONS)
 
 
 class TextModel(nn.Module):
-    """Token ids (b, t) and their mask (b, t) → sentiment and emotion logits, pooled state."""
+    """Token ids (b, t) and their mask (b, t) → sentiment and emotion logits, pooled state.
 
-    def __init__(self, dims: TextDimensions, dropout: float = 0.0) -> None:
+    `encoder` is any of transformers' bidirectional encoders, its pooling layer left out.
+    """
+
+    def __init__(self, dims: TextDimensions) -> None:
         super().__init__()
         self.dims = dims
-        self.bert = BertModel(
-            BertConfig(
-                vocab_size=dims.n_vocab,
-                hidden_size=dims.n_state,
-                num_hidden_layers=dims.n_layer,
-                num_attention_heads=dims.n_head,
-                intermediate_size=4 * dims.n_state,
-                max_position_embeddings=dims.n_ctx,
-                type_vocab_size=1,
-                hidden_dropout_prob=dropout,
-                attention_probs_dropout_prob=dropout,
-            ),
-            add_pooling_layer=False,
-        )
-        self.dropout = nn.Dropout(2 * dropout)
-        self.sentiment_head = nn.Linear(2 * dims.n_state, dims.n_sentiments)
-        self.emotion_head = nn.Linear(2 * dims.n_state, dims.n_emotions)
+        config = AutoConfig.for_model(**dims.encoder)
+        self.encoder = without_pooler(AutoModel.from_config(config))
+        self.dropout = nn.Dropout(2 * getattr(config, "hidden_dropout_prob", 0.1))
+        self.sentiment_head = nn.Linear(2 * config.hidden_size, dims.n_sentiments)
+        self.emotion_head = nn.Linear(2 * config.hidden_size, dims.n_emotions)
+        self.wide = WidePath(dims.n_buckets, dims.n_sentiments + dims.n_emotions)
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        states = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state  # (b, t, d)
+        sentiment, emotions, pooled = self.deep(ids, mask)
+        wide = self.wide(ids, mask).split([self.dims.n_sentiments, self.dims.n_emotions], -1)
+        return sentiment + wide[0], emotions + wide[1], pooled
+
+    def deep(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `forward` gives, without the wide path."""
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # (b, t, d)
         real = mask.unsqueeze(-1).bool()  # (b, t, 1)
         # Mean and max together: the mean says what the text is about, the max keeps one
         # strong word in a long review from being averaged away.
@@ -60,10 +61,17 @@ class TextModel(nn.Module):
         return self.sentiment_head(features), self.emotion_head(features), pooled
 
 
-def pad(windows: list[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
-    """Windows of mixed lengths → ids (b, t) padded with 0 ([PAD]) and their mask (b, t)."""
+def without_pooler(encoder: nn.Module) -> nn.Module:
+    """Drop BERT's own pooling layer, which we never read; not every architecture has one."""
+    if hasattr(encoder, "pooler"):
+        encoder.pooler = None  # type: ignore[assignment]
+    return encoder
+
+
+def pad(windows: Sequence[tuple[int, ...]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Windows of mixed lengths → ids (b, t) padded with `pad_id` and their mask (b, t)."""
     longest = max(map(len, windows))
-    ids = torch.zeros(len(windows), longest, dtype=torch.long)
+    ids = torch.full((len(windows), longest), pad_id)
     mask = torch.zeros(len(windows), longest, dtype=torch.long)
     for row, window in enumerate(windows):
         ids[row, : len(window)] = torch.tensor(window)

@@ -55,19 +55,19 @@ class VoiceReader:
         self,
         name: str,
         revision: str,
-        encoder: torch.nn.Module,
-        head: EmotionHead | None,
+        model: VoiceModel | Whisper,
         dims: VoiceDimensions,
         temperature: dict[str, float],
         device: str,
-        whisper: Whisper | None = None,
+        head: EmotionHead | None = None,
         fallback: VoiceReader | None = None,
     ) -> None:
         self.name, self.revision, self.device = name, revision, device
-        self.encoder, self.head, self.dims = encoder, head, dims
+        self.embedded = model if isinstance(model, VoiceModel) else None
+        self.whisper = model if isinstance(model, Whisper) else None
+        self.encoder, self.head, self.dims = model.encoder, head, dims
         self.temperature = temperature
-        self.whisper = whisper
-        self.fallback = fallback  # reads the emotion where the checkpoint has no head
+        self.fallback = fallback  # reads the emotion where a Whisper checkpoint has no head
         self.encoder_passes = 0  # segments encoded so far
 
     @classmethod
@@ -83,8 +83,7 @@ class VoiceReader:
         return cls(
             "voice",
             saved.revision,
-            model.encoder,
-            model.head,
+            model,
             model.dims,
             saved.extra["temperature"],
             device,
@@ -114,12 +113,11 @@ class VoiceReader:
         return cls(
             path.stem,
             digest[:12],
-            whisper.encoder,
-            head,
+            whisper,
             dims,
             temperature,
             device,
-            whisper,
+            head,
             None if head else cls.load(fallback, device),
         )
 
@@ -133,15 +131,23 @@ class VoiceReader:
     @torch.inference_mode()
     def infer(self, items: Sequence[Segment]) -> list[SegmentResult]:
         """One result a segment: its Reading (source VOICE) and its transcript, if any."""
-        states, positions = self._encode(items)
+        self.encoder_passes += len(items)
+        waves = [torch.from_numpy(item.samples).to(self.device) for item in items]
         transcripts: Sequence[Transcript | None] = [None] * len(items)
-        if self.whisper is not None:
+        logits = None
+        if self.embedded is not None:
+            frames, lengths = collate([features(wave, self.dims) for wave in waves])
+            logits = self.embedded(frames, lengths.to(self.device))
+        elif self.whisper is not None:
+            states, positions = encode_whisper(self.encoder, waves, self.dims)
             transcripts = transcribe(self.whisper, states[-1], items)
-        if self.head is None:
+            if self.head is not None:
+                logits = self.head(states, positions)
+        if logits is None:
             assert self.fallback is not None
             readings = [result.reading for result in self.fallback.infer(items)]
         else:
-            readings = self._readings(self.head, states, positions, items)
+            readings = self._readings(logits, items)
         return [
             SegmentResult(
                 reading,
@@ -152,19 +158,11 @@ class VoiceReader:
             for reading, transcript in zip(readings, transcripts, strict=True)
         ]
 
-    def _encode(self, items: Sequence[Segment]) -> tuple[list[Tensor], Tensor]:
-        """All states (b, t, d), and how many positions of each item hold its sound (b,)."""
-        self.encoder_passes += len(items)
-        waves = [torch.from_numpy(item.samples).to(self.device) for item in items]
-        if self.whisper is None:
-            mel, lengths = collate([features(wave, self.dims) for wave in waves])
-            return encode(self.encoder, mel, lengths.to(self.device))
-        return encode_whisper(self.encoder, waves, self.dims)
-
     def _readings(
-        self, head: EmotionHead, states: list[Tensor], positions: Tensor, items: Sequence[Segment]
+        self, heard: tuple[Tensor, Tensor, Tensor], items: Sequence[Segment]
     ) -> list[Reading]:
-        sentiment, emotions, pooled = head(states, positions)
+        """Of a head's logits (b, 3) and (b, 7) and embeddings (b, e)."""
+        sentiment, emotions, pooled = heard
         sentiment = pooled_sentiment(sentiment, emotions)
         log_sentiment = log_softmax(sentiment, self.temperature["sentiment"])  # (b, 3)
         log_emotions = log_softmax(emotions, self.temperature["emotion"])  # (b, 7)
@@ -202,7 +200,7 @@ def load_head(
 ) -> tuple[EmotionHead, dict[str, Any]]:
     """The head trained on the states of the checkpoint with these dimensions and SHA-256."""
     saved = checkpoint.load(path)
-    if saved.dims != vars(dims) or saved.extra.get("whisper_sha256") != whisper_sha256:
+    if VoiceDimensions(**saved.dims) != dims or saved.extra.get("whisper_sha256") != whisper_sha256:
         raise UnavailableError(
             f"the emotion head {path} was trained on another Whisper checkpoint",
             "delete it (the embedded voice model then reads the emotion) or train it anew",

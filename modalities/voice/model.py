@@ -1,5 +1,7 @@
 """The voice model: Whisper's audio encoder (Radford et al. 2022) and an emotion head on its states.
 
+The embedded model has a wide path beside the encoder, which judges functionals of the utterance.
+
 The encoder is openai-whisper's own module, so that any Whisper checkpoint's weights fit; the
 forward pass over it is ours, because the library's runs at 30 seconds only, keeps no inner
 states, and takes any mask for a causal one.
@@ -17,7 +19,9 @@ from whisper.audio import HOP_LENGTH, log_mel_spectrogram
 from whisper.model import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 
 from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Array
+from modalities.voice.prosody import N_PROSODY, N_ROBUST, VOICED, functionals, prosody
 
+Logits = tuple[Tensor, Tensor]  # sentiment (b, 3) and emotions (b, 7)
 N_ATTENTION = 64  # width of the pooling's attention network
 
 
@@ -31,7 +35,8 @@ class VoiceDimensions:
     n_head: int
     n_layer: int
     mel_stride: int = 1  # mel frames of 10 ms averaged into one
-    normalised: bool = False  # the item's mel brought to mean 0 and variance 1
+    normalised: bool = False  # the encoder takes the item's mel at mean 0 and variance 1
+    n_wide: int = 0  # width of the wide path; 0: none, and no prosody for the encoder
     n_sentiments: int = len(SENTIMENTS)
     n_emotions: int = len(EMOTIONS)
 
@@ -44,6 +49,11 @@ class VoiceDimensions:
             n_head=dims.n_audio_head,
             n_layer=dims.n_audio_layer,
         )
+
+    @property
+    def n_inputs(self) -> int:
+        """Rows of a frame, as `features` makes them and the encoder takes them."""
+        return self.n_mels + (N_PROSODY if self.n_wide else 0)
 
 
 class EmotionHead(nn.Module):
@@ -78,22 +88,111 @@ class EmotionHead(nn.Module):
         return self.sentiment(features), self.emotions(features), pooled
 
 
-class VoiceModel(nn.Module):
-    """Mel (b, n_mels, t) and its true lengths (b,) → logits and pooled state, as the head's."""
+class WidePath(nn.Module):
+    """Functionals (b, f), brought to the training's mean 0 and deviation 1 → logits, twice.
+
+    A network judges them all; a linear layer those of vocal effort alone, which mean the same in
+    a language and a room that were never heard.
+    """
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, dims: VoiceDimensions, dropout: float = 0.0) -> None:
+        super().__init__()
+        frames = torch.zeros(1, dims.n_inputs, 1)
+        n, d = functionals(frames, torch.ones(1, 1, dtype=torch.bool)).shape[1], dims.n_wide
+        self.register_buffer("mean", torch.zeros(n))
+        self.register_buffer("deviation", torch.ones(n))
+        self.layers = nn.Sequential(
+            nn.Dropout(0.4 * dropout),
+            nn.Linear(n, d),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(d, d),
+            nn.GELU(),
+            nn.Dropout(dropout),
+        )
+        sizes = [dims.n_sentiments, dims.n_emotions]
+        self.all = nn.ModuleList(nn.Linear(d, size) for size in sizes)
+        self.robust = nn.ModuleList(nn.Linear(N_ROBUST, size) for size in sizes)
+
+    def forward(self, x: Tensor) -> list[Logits]:
+        x = ((x - self.mean) / self.deviation).clamp(-4, 4)
+        robust = x[:, -N_ROBUST:]
+        if self.training:
+            x = x + 0.1 * torch.randn_like(x)
+        x = self.layers(x)
+        paths = ((x, self.all), (robust, self.robust))
+        return [(heads[0](y), heads[1](y)) for y, heads in paths]
+
+
+class VoiceModel(nn.Module):
+    """Frames (b, n_inputs, t) and true lengths (b,) → logits and pooled state, as the head's."""
+
+    def __init__(
+        self, dims: VoiceDimensions, dropout: float = 0.0, wide_dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.dims = dims
         self.dropout = dropout
         self.encoder = AudioEncoder(
-            dims.n_mels, dims.n_ctx, dims.n_state, dims.n_head, dims.n_layer
+            dims.n_inputs, dims.n_ctx, dims.n_state, dims.n_head, dims.n_layer
         )
         self.head = EmotionHead(dims, 2 * dropout)
+        self.wide = WidePath(dims, wide_dropout) if dims.n_wide else None
 
-    def forward(self, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        paths, pooled = self.paths(frames, lengths)
+        return *summed(paths), pooled
+
+    def paths(
+        self, frames: Tensor, lengths: Tensor, keep: Tensor | None = None
+    ) -> tuple[list[Logits], Tensor]:
+        """The logits of the encoder's path and of the wide ones; their sums are the model's.
+
+        keep  (b, n_mels, t) of zeros and ones: what the encoder may hear, for training
+        """
+        inside = within(lengths, frames.shape[-1])  # (b, t)
+        mel = frames[:, : self.dims.n_mels]
+        if self.dims.normalised:
+            mel = _normalised(mel, inside)
+        if keep is not None:
+            mel = mel * keep
+        heard = mel
+        if self.wide is not None:
+            heard = torch.cat([mel, _voice_rows(frames[:, self.dims.n_mels :], inside)], 1)
         dropout = self.dropout if self.training else 0.0
-        states, positions = encode(self.encoder, mel, lengths, dropout)
-        return self.head(states, positions)
+        states, positions = encode(self.encoder, heard, lengths, dropout)
+        sentiment, emotions, pooled = self.head(states, positions)
+        paths = [(sentiment, emotions)]
+        if self.wide is not None:
+            paths += self.wide(functionals(frames, inside))
+        return paths, pooled
+
+
+def summed(paths: list[Logits]) -> Logits:
+    sentiment, emotions = (torch.stack(heads).sum(0) for heads in zip(*paths, strict=True))
+    return sentiment, emotions
+
+
+def _normalised(mel: Tensor, inside: Tensor) -> Tensor:
+    """Each item's mel (b, n_mels, t) at mean 0 and variance 1, zero beyond its end.
+
+    As a whole, not bin by bin: the tilt of the spectrum tells a raised voice.
+    """
+    kept = inside.unsqueeze(1)  # (b, 1, t)
+    n = kept.sum((1, 2), keepdim=True) * mel.shape[1]
+    mel = (mel - (mel * kept).sum((1, 2), keepdim=True) / n) * kept
+    return mel / (mel.square().sum((1, 2), keepdim=True) / n).sqrt().clamp(min=1e-3)
+
+
+def _voice_rows(rows: Tensor, inside: Tensor) -> Tensor:
+    """`prosody` (b, 3, t) as the encoder takes it: no pitch without voice, energy to the peak's."""
+    pitch, periodicity, energy = rows.unbind(1)
+    peak = energy.masked_fill(~inside, -torch.inf).amax(-1, keepdim=True)
+    shown = [(pitch - 7.5) * (periodicity > VOICED), periodicity, energy - peak + 2]
+    return torch.stack(shown, 1) * inside.unsqueeze(1)
 
 
 def encode(
@@ -142,20 +241,24 @@ def within(lengths: Tensor, n: int) -> Tensor:
 
 
 def features(samples: Array | Tensor, dims: VoiceDimensions) -> Tensor:
-    """(n,) samples at 16 kHz → (n_mels, t) log-mel as the model takes it, at least one frame."""
+    """(n,) samples at 16 kHz → (n_inputs, t) frames: the log-mel, and the prosody if it is used.
+
+    There is at least one frame.
+    """
     wave = torch.as_tensor(samples)
     short = dims.mel_stride * HOP_LENGTH - len(wave)
-    mel = log_mel_spectrogram(F.pad(wave, (0, max(0, short))), dims.n_mels)  # (n_mels, 10 ms)
+    wave = F.pad(wave, (0, max(0, short)))
+    frames = log_mel_spectrogram(wave, dims.n_mels)  # (n_mels, 10 ms)
     if dims.mel_stride > 1:
-        mel = F.avg_pool1d(mel, dims.mel_stride)
-    if dims.normalised:
-        # As a whole, not bin by bin: the tilt of the spectrum tells a raised voice.
-        mel = (mel - mel.mean()) / mel.std(correction=0).clamp(min=1e-3)
-    return mel[:, : 2 * dims.n_ctx]
+        frames = F.avg_pool1d(frames, dims.mel_stride)
+    if dims.n_wide:
+        rows = prosody(wave, dims.mel_stride * HOP_LENGTH)
+        frames = torch.cat([frames, rows[:, : frames.shape[1]]])
+    return frames[:, : 2 * dims.n_ctx]
 
 
 def collate(mels: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mels (n_mels, t) of mixed lengths → one zero-padded batch (b, n_mels, t) and lengths (b,)."""
+    """Frames (n, t) of mixed lengths → one zero-padded batch (b, n, t) and lengths (b,)."""
     lengths = torch.tensor([mel.shape[1] for mel in mels])
     batch = mels[0].new_zeros(len(mels), mels[0].shape[0], int(lengths.max()))
     for row, mel in enumerate(mels):

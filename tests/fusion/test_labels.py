@@ -1,37 +1,44 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from fusion.labels import CIRCUMPLEX, EMOTION_OF, sentiment_of, valence_arousal
+from fusion.labels import CIRCUMPLEX, NAMES_OF, is_known, our_labels, valence_arousal
 from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS
-from training.data import text_rows
 
 
-def test_every_map_leads_into_the_taxonomy() -> None:
+def test_every_name_leads_into_the_taxonomy_and_to_one_place() -> None:
     assert set(CIRCUMPLEX) == set(EMOTIONS)
     assert set(SENTIMENT_OF) == set(EMOTIONS) - {"surprise"}
     assert set(SENTIMENT_OF.values()) == set(SENTIMENTS)
-    for labels in EMOTION_OF.values():
-        assert set(labels.values()) <= set(EMOTIONS)
+    assert set(NAMES_OF) == {*EMOTIONS, *SENTIMENTS, ""}
+    names = [name for names in NAMES_OF.values() for name in names.split()]
+    assert len(names) == len(set(names))
+    assert [name for name in names if name != name.casefold()] == []
 
 
 def test_a_rows_own_sentiment_comes_before_that_of_its_emotion() -> None:
-    assert sentiment_of("cped", "neutral", "negative") == "negative"
-    assert sentiment_of("airline", "positive") == "positive"
-    assert sentiment_of("ewect", "surprise") is None
-    assert sentiment_of("casia", "neutral") == "neutral"
+    labels, own = ["neutral", "Joy", "surprise", "negative-other"], ["negative", "", "", "neg"]
+    assert our_labels(labels, own) == [
+        ("neutral", "negative"),
+        ("happy", "positive"),
+        ("surprise", None),
+        (None, "negative"),
+    ]
+
+
+def test_neutral_among_sentiments_is_no_emotion() -> None:
+    assert our_labels(["neutral", "positive"]) == [(None, "neutral"), (None, "positive")]
+    assert our_labels(["neutral", "positive", "sad"])[0] == ("neutral", "neutral")
+    assert our_labels(["neutral"]) == [("neutral", "neutral")]
+
+
+def test_several_and_unknown_labels_say_nothing() -> None:
+    assert our_labels(["joy|anger", "jjoy", ""]) == [(None, None)] * 3
+    assert [is_known(label) for label in ("joy|anger", "joy|jjoy", "")] == [True, False, False]
 
 
 def test_valence_and_arousal_are_the_expected_place() -> None:
     sure = np.full(7, -30, np.float32)
     sure[EMOTIONS.index("angry")] = 0
     assert valence_arousal(sure) == pytest.approx(CIRCUMPLEX["angry"])
-
-
-@pytest.mark.parametrize("name", ["ewect", "weibo_moods", "meld", "goemotions"])
-def test_the_maps_cover_the_sets_single_labels(name: str, data: Path) -> None:
-    labels = {row["label"] for row in text_rows(name) if "|" not in row["label"]}
-    assert labels == set(EMOTION_OF[name])

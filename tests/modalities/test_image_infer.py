@@ -10,7 +10,7 @@ import weights
 from modalities import checkpoint
 from modalities.errors import UnavailableError
 from modalities.image.infer import Calibration, VisionItem, VisionReader
-from modalities.image.model import VisionDimensions, VisionModel
+from modalities.image.model import SIZE, VisionModel, embedded_dimensions
 from modalities.reading import EMOTIONS, SENTIMENTS, Quality, Source
 
 CALIBRATION = {
@@ -29,17 +29,16 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> VisionReader:
     if not path.exists():
         path = tmp_path_factory.mktemp("weights") / "image.safetensors"
         torch.manual_seed(0)
-        dims = VisionDimensions()
+        dims = embedded_dimensions()
         checkpoint.save(path, dims, VisionModel(dims).state_dict(), calibration=CALIBRATION)
     return VisionReader.load(path)
 
 
 def items(n: int, seed: int = 0) -> list[VisionItem]:
     rng = np.random.default_rng(seed)
-    size = VisionDimensions.size
     return [
         VisionItem(
-            rng.integers(0, 40 + 12 * index, (size, size, 3)).astype(np.uint8),
+            rng.integers(0, 40 + 12 * index, (SIZE, SIZE, 3)).astype(np.uint8),
             Quality(face=float(index % 2), sharpness=0.5),
         )
         for index in range(n)
@@ -53,7 +52,7 @@ def test_readings_are_distributions(reader: VisionReader) -> None:
         assert reading.log_emotions.shape == (len(EMOTIONS),)
         assert np.exp(reading.log_sentiment).sum() == pytest.approx(1, abs=1e-5)
         assert np.exp(reading.log_emotions).sum() == pytest.approx(1, abs=1e-5)
-        assert reading.embedding.shape == (VisionDimensions.widths[-1],)
+        assert reading.embedding.shape == (256,)
         assert reading.quality == item.quality
 
 
@@ -76,7 +75,7 @@ def test_light_and_contrast_change_nothing(reader: VisionReader) -> None:
 
 
 def test_cost_is_in_pixels(reader: VisionReader) -> None:
-    assert reader.cost(items(1)[0]) == VisionDimensions.size**2
+    assert reader.cost(items(1)[0]) == SIZE**2
     assert reader.max_batch_cost >= reader.cost(items(1)[0])
 
 

@@ -15,10 +15,11 @@ from modalities.errors import InputError, LimitError
 from modalities.image.chat import Kind
 from modalities.image.decode import ImageLimits
 from modalities.image.face import FaceFinder
-from modalities.image.prepare import CROP_SIZE, ImageKind, ImagePreparer, _look, square
+from modalities.image.model import SIZE
+from modalities.image.prepare import ImageKind, ImagePreparer, _look, square
 from modalities.image.sides import overlap
 from training.data import load_splits, read_table
-from training.image import sticker_rows
+from training.rows import load, read_bytes
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "data" / "screenshots"
@@ -85,7 +86,7 @@ def test_a_picture_without_text_or_face_is_read_whole(preparer: ImagePreparer) -
     assert image.kind is ImageKind.PICTURE
     assert image.messages == ()
     assert image.vision is not None
-    assert image.vision.pixels.shape == (CROP_SIZE, CROP_SIZE, 3)
+    assert image.vision.pixels.shape == (SIZE, SIZE, 3)
     assert image.vision.quality.face == 0.0
 
 
@@ -97,8 +98,8 @@ def test_limits_and_bad_input_are_raised(preparer: ImagePreparer) -> None:
 
 
 def test_square_keeps_a_crop_of_its_size() -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    assert np.array_equal(square(pixels, CROP_SIZE), pixels)
+    pixels = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), np.uint8)
+    assert np.array_equal(square(pixels, SIZE), pixels)
 
 
 def test_faces_are_found_in_tight_crops(preparer: ImagePreparer, data: Path) -> None:
@@ -110,7 +111,7 @@ def test_faces_are_found_in_tight_crops(preparer: ImagePreparer, data: Path) -> 
     assert len(found) / len(images) > 0.8  # 0.92 on 300 when this was written
     for image in found:
         assert image.vision is not None
-        assert image.vision.pixels.shape == (CROP_SIZE, CROP_SIZE, 3)
+        assert image.vision.pixels.shape == (SIZE, SIZE, 3)
         assert image.quality.face == image.vision.quality.face == 1.0
 
 
@@ -128,7 +129,7 @@ def test_a_face_in_a_larger_picture_is_framed_and_grey(data: Path) -> None:
             continue
         shared = max(0, overlap(box, place, 0)) * max(0, overlap(box, place, 1))
         framed += shared > 0.75 * 160 * 160
-        _, item = _look(page, [], box)
+        _, item = _look(page, [], box, SIZE)
         assert item is not None
         assert item.quality.face == 1.0
         assert np.array_equal(item.pixels[..., 0], item.pixels[..., 2])
@@ -136,13 +137,12 @@ def test_a_face_in_a_larger_picture_is_framed_and_grey(data: Path) -> None:
 
 
 def test_drawn_faces_are_not_read_as_photographs(data: Path) -> None:
-    rows = [row for row in sticker_rows("dev") if row["file"].endswith(".jpg")]
+    rows = [r for r in load("image", "stickers", "dev") if r.emotion and r.content.endswith(".jpg")]
     finder = FaceFinder()
     found = 0
-    with zipfile.ZipFile(data / "stickers" / "stickers.zip") as archive:
-        for row in rows:
-            with Image.open(io.BytesIO(archive.read(row["file"].split("!")[1]))) as image:
-                found += finder.find(np.array(image.convert("RGB"))) is not None
+    for row in rows:
+        with Image.open(io.BytesIO(read_bytes(row.content))) as image:
+            found += finder.find(np.array(image.convert("RGB"))) is not None
     assert found / len(rows) < 0.2  # without the check on white, more than half
 
 

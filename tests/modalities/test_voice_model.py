@@ -19,7 +19,7 @@ from modalities.voice.model import (
 # Whisper tiny, as published; and the embedded kind, which runs on true lengths.
 TINY = VoiceDimensions(n_mels=80, n_ctx=1500, n_state=384, n_head=6, n_layer=4)
 SMALL = VoiceDimensions(
-    n_mels=80, n_ctx=200, n_state=48, n_head=4, n_layer=3, mel_stride=2, normalised=True
+    n_mels=80, n_ctx=200, n_state=48, n_head=4, n_layer=3, mel_stride=2, normalised=True, n_wide=24
 )
 
 
@@ -63,7 +63,7 @@ def test_an_item_says_the_same_alone_and_in_any_batch() -> None:
 @torch.inference_mode()
 def test_padding_content_is_not_heard() -> None:
     model = randomised(VoiceModel(SMALL))
-    mel, lengths = torch.randn(2, 80, 120), torch.tensor([77, 120])
+    mel, lengths = torch.randn(2, SMALL.n_inputs, 120), torch.tensor([77, 120])
     heard = model(mel, lengths)[0]
     mel[0, :, 77:] = 1e3
     torch.testing.assert_close(model(mel, lengths)[0], heard)
@@ -90,15 +90,30 @@ def test_the_head_weighs_every_layer_and_frame() -> None:
 @pytest.mark.parametrize("n", [1, 159, 160, 200, 480, 16_000])
 def test_features_of_any_length(n: int) -> None:
     mel = features(np.ones(n, np.float32) * 0.1, SMALL)
-    assert mel.shape == (80, max(1, n // 320))
+    assert mel.shape == (SMALL.n_inputs, max(1, n // 320))
     assert torch.isfinite(mel).all()
 
 
-def test_features_do_not_depend_on_the_gain() -> None:
+@torch.inference_mode()
+def test_what_is_heard_does_not_depend_on_the_gain() -> None:
+    model = randomised(VoiceModel(SMALL))
     wave = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
-    torch.testing.assert_close(
-        features(0.01 * wave, SMALL), features(0.5 * wave, SMALL), atol=1e-3, rtol=0
-    )
+    quiet, loud = (model(*collate([features(gain * wave, SMALL)])) for gain in (0.01, 0.5))
+    torch.testing.assert_close(quiet, loud, atol=1e-2, rtol=1e-3)
+
+
+@torch.inference_mode()
+def test_the_model_is_the_sum_of_its_paths() -> None:
+    model = randomised(VoiceModel(SMALL))
+    wave = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    batch = collate([features(wave, SMALL)])
+    paths, _ = model.paths(*batch)
+    assert len(paths) == 3 and all(emotions.abs().sum() > 0 for _, emotions in paths)
+    torch.testing.assert_close(sum(emotions for _, emotions in paths), model(*batch)[1])
+    silent = torch.zeros(1, SMALL.n_mels, batch[0].shape[-1])
+    masked, _ = model.paths(*batch, keep=silent)
+    assert not torch.allclose(masked[0][1], paths[0][1])
+    torch.testing.assert_close(masked[1:], paths[1:])  # the wide paths hear all of it
 
 
 def test_features_stop_at_the_context() -> None:

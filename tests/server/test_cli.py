@@ -132,4 +132,4 @@ def test_demo() -> None:
 def test_a_training_command_tells_its_errors_too() -> None:
     status, _, stderr = emotion("evaluate", "text", "--data", "nosuch")
     assert status == 2
-    assert stderr.startswith("emotion: data: text has the sets ewect")
+    assert stderr.startswith("emotion: data: nosuch is no manifest")

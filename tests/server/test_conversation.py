@@ -42,7 +42,28 @@ def test_a_chat(server: Server) -> None:
     triples = [sum(mine[i : i + 3]) / 3 for i in range(3)]
     assert customer.lowest == pytest.approx(min(triples), abs=1e-6)
     assert customer.shift == pytest.approx(customer.end - customer.start, abs=1e-6)
-    assert not customer.HasField("satisfaction")
+    assert -1 <= customer.satisfaction <= 1
+    assert {use.name for use in response.metadata.models} >= {"models/text", "models/satisfaction"}
+
+
+def test_satisfaction_tells_a_good_end_from_a_bad_one(server: Server) -> None:
+    def satisfaction(answer: str, last: str) -> float:
+        messages = [said(TEXTS[1]), said(answer, AGENT), said(last)]
+        request = AnalyzeConversationRequest(messages=messages)
+        return server.emotion.AnalyzeConversation(request).customer.satisfaction
+
+    good = satisfaction("您好，问题已经为您解决，感谢您的理解！", "好的，谢谢，非常满意")
+    assert good > satisfaction("不清楚，您再等等吧", "一直没人处理，太差劲了") + 0.2
+
+
+def test_a_call_without_a_word_has_no_satisfaction(server: Server) -> None:
+    response = server.emotion.AnalyzeConversation(
+        AnalyzeConversationRequest(
+            messages=[Message(role=CUSTOMER, audio=Audio(content=media.recording()))]
+        )
+    )
+    assert response.customer.message_count == 1
+    assert not response.customer.HasField("satisfaction")
 
 
 def test_a_message_is_scored_as_it_is_alone(server: Server) -> None:
@@ -100,6 +121,7 @@ def test_a_screenshot_is_a_conversation(server: Server) -> None:
     assert len(mine) > 1
     assert response.customer.message_count == len(mine)
     assert response.customer.score == pytest.approx(sum(mine) / len(mine), abs=1e-6)
+    assert response.customer.HasField("satisfaction")
 
 
 @pytest.mark.parametrize(

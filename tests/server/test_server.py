@@ -204,7 +204,8 @@ def test_reflection(server: Server) -> None:
 def test_models_and_limits(server: Server) -> None:
     listed = server.models.ListModels(ListModelsRequest()).models
     by_name = {model.name: model for model in listed}
-    assert list(by_name) == [f"models/{n}" for n in ("fusion", "image", "text", "voice", "whisper")]
+    names = ("fusion", "image", "satisfaction", "text", "voice", "whisper")
+    assert list(by_name) == [f"models/{name}" for name in names]
     assert by_name["models/text"].state == 1
     assert len(by_name["models/text"].revision) == 12
     assert by_name["models/whisper"].state == 2
@@ -216,11 +217,11 @@ def test_models_and_limits(server: Server) -> None:
 
     pages, token = [], ""
     while True:
-        page = server.models.ListModels(ListModelsRequest(page_size=2, page_token=token))
+        page = server.models.ListModels(ListModelsRequest(page_size=4, page_token=token))
         pages.append([model.name for model in page.models])
         if not (token := page.next_page_token):
             break
-    assert [len(page) for page in pages] == [2, 2, 1]
+    assert [len(page) for page in pages] == [4, 2]
     assert list(itertools.chain(*pages)) == list(by_name)
     for bad in (ListModelsRequest(page_size=-1), ListModelsRequest(page_token="nonsense")):
         with pytest.raises(grpc.RpcError) as refused:

@@ -1,0 +1,18 @@
+"""What a user may choose of a training run; the recipes hold the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Options:
+    """`None` leaves a value to the recipe."""
+
+    base: str | None = None  # "embedded", a checkpoint's path or a published name; None: scratch
+    freeze: int = 0  # lowest layers of the encoder kept as they are, the embeddings with the first
+    peft: Literal["lora", "adalora"] | None = None
+    epochs: int | None = None
+    learning_rate: float | None = None
+    device: str = "cpu"

@@ -1,0 +1,174 @@
+"""What training and evaluation read: one labelled item, of whichever set or manifest."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from fusion.labels import our_labels
+from modalities.errors import InputError
+from modalities.reading import EMOTIONS
+from training.data import data_dir, load_splits, read_table, speech_rows, text_rows
+
+FACES, STICKERS = "faces/fer2013_48x48.zip", "stickers/stickers.zip"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One item. A row of several labels or of one outside the taxonomy has none of ours."""
+
+    data_set: str  # the set's name, or the manifest's path
+    content: str  # the text; or a file's path, `archive.zip!inner/path` inside an archive
+    split: str  # "train", "dev", "test", or "" where the manifest states none
+    label: str  # as written
+    emotion: str | None = None  # one of EMOTIONS
+    sentiment: str | None = None  # one of SENTIMENTS
+    rating: float | None = None  # satisfaction, in the set's own unit
+    language: str = ""
+    speaker: str = ""
+    gender: str = ""
+    dialogue: str = ""
+    source: str = ""  # a set's own division: EWECT's topic, a shop's category
+    line: int = 0  # in the manifest, the header being 1
+    part: str = "text"  # "text", "voice" or "image": how `content` is to be read
+
+
+def load(part: str, source: str, split: str | None = None) -> list[Row]:
+    """Rows of `source`, a set's name or a manifest's path, for text, voice or image.
+
+    A manifest without splits is one whole: all of it, whichever split is asked for. Raises
+    InputError where `source` is neither, cannot be read, or has no such split.
+    """
+    from training import manifest  # manifests are made of rows, not rows of manifests
+
+    if source in SETS[part]:
+        rows = SETS[part][source](source)
+    elif source.endswith(manifest.SUFFIXES):
+        rows = manifest.read(Path(source), part)
+    else:
+        raise InputError(
+            f"{source} is no manifest ({', '.join(manifest.SUFFIXES)}), and {part} has the sets "
+            f"{', '.join(SETS[part])}",
+            "data",
+        )
+    if split is not None and any(row.split for row in rows):
+        stated = sorted({row.split for row in rows})
+        rows = [row for row in rows if row.split == split]
+        if not rows:
+            raise InputError(f"{source} has no split {split}, only {', '.join(stated)}", "split")
+    return rows
+
+
+def held_emotions(rows: Iterable[Row]) -> Mapping[str, list[bool]]:
+    """For each set, which of EMOTIONS its labels can say: what a row of it teaches and is asked."""
+    held: dict[str, set[str | None]] = {}
+    for row in rows:
+        held.setdefault(row.data_set, set()).add(row.emotion)
+    return {name: [emotion in found for emotion in EMOTIONS] for name, found in held.items()}
+
+
+def read_bytes(content: str) -> bytes:
+    """A row's file, which may lie in a zip archive.
+
+    Raises OSError, KeyError or BadZipFile where it is not there.
+    """
+    archive, member = in_archive(content)
+    return open_archive(archive).read(member) if member else Path(content).read_bytes()
+
+
+def in_archive(content: str) -> tuple[str, str]:
+    """(archive, path inside it) of `archive.zip!inner/path`; of any other path (path, "")."""
+    stem, found, member = content.partition(".zip!")
+    return (f"{stem}.zip", member) if found else (content, "")
+
+
+@cache
+def open_archive(path: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
+
+
+def labelled(rows: Sequence[Row], sentiments: Sequence[str] = ()) -> list[Row]:
+    """The rows of one set with what their labels say of ours; `sentiments` as `our_labels`."""
+    ours = our_labels([row.label for row in rows], sentiments)
+    return [
+        replace(row, emotion=label.emotion, sentiment=label.sentiment)
+        for row, label in zip(rows, ours, strict=True)
+    ]
+
+
+def _text(name: str) -> list[Row]:
+    table = [row for row in text_rows(name) if row["text"].strip()]
+    rows = [
+        Row(
+            name,
+            row["text"].strip(),
+            row["split"],
+            row["label"],
+            language=row["lang"],
+            speaker=row.get("speaker", ""),
+            gender=row.get("gender", ""),
+            # MELD numbers its dialogues anew in each split.
+            dialogue=f"{row['split']}/{row['dialogue']}" if "dialogue" in row else "",
+            source=row.get("topic") or row.get("cat") or "",
+        )
+        for row in table
+    ]
+    return labelled(rows, [row.get("sentiment", "") for row in table])
+
+
+def _speech(name: str) -> list[Row]:
+    rows = [
+        Row(
+            name,
+            row["file"],
+            row["split"],
+            row["label"],
+            language=row["lang"],
+            speaker=row["speaker"],
+            gender=row["gender"],
+            part="voice",
+        )
+        for row in speech_rows(name)
+    ]
+    return labelled(rows)
+
+
+def _faces(name: str) -> list[Row]:
+    path = data_dir() / FACES
+    split_of = {"train": "train", "validation": "dev", "test": "test"}
+    rows = []
+    for member in sorted(open_archive(str(path)).namelist()):
+        if member.endswith(".jpg"):
+            folder, label, _ = member.split("/")
+            rows.append(Row(name, f"{path}!{member}", split_of[folder], label, part="image"))
+    return labelled(rows)
+
+
+def _stickers(name: str) -> list[Row]:
+    """The label is weak: the category, which has a mood of ours for some."""
+    splits = load_splits(name)
+    path = data_dir() / STICKERS
+    rows = [
+        Row(name, f"{path}!{row['file']}", splits[row["file"]], row["category"], part="image")
+        for row in read_table(data_dir() / "stickers" / "manifest.csv")
+    ]
+    return labelled(rows)
+
+
+Loader = Callable[[str], list[Row]]
+SETS: Mapping[str, Mapping[str, Loader]] = {
+    "text": dict.fromkeys(
+        ("ewect", "weibo_moods", "cped", "goemotions", "meld", "shopping", "waimai", "airline"),
+        _text,
+    ),
+    "voice": dict.fromkeys(("casia", "ravdess", "nemo", "urdu"), _speech),
+    "image": {"fer": _faces, "stickers": _stickers},
+}
+
+
+def sets_of(part: str) -> Sequence[str]:
+    """The sets that the embedded bundle's `part` is trained on."""
+    return tuple(SETS[part])
