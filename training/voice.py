@@ -28,7 +28,8 @@ from modalities.voice.prepare import Segment, decode
 from modalities.voice.prosody import functionals
 from training.adapt import adapt, merged
 from training.augment import Augment, another_speaker, spec_augment
-from training.clips import Clip, clips, head_loss, sentiment_weights, temperatures, uar
+from training.calibrate import fit_pool
+from training.clips import Clip, allowed, clips, head_loss, sentiment_weights, temperatures, uar
 from training.loop import Recipe, fingerprint, fit
 from training.options import Options
 from training.rows import Row, read_bytes
@@ -107,6 +108,8 @@ def train(
         inputs=fingerprint([(r.data_set, r.content, r.split, r.emotion) for r in rows], options),
     )
     model.encoder = merged(model.encoder)
+    if model.wide is not None:
+        weigh_paths(model, dev_items)
     checkpoint.save(
         out,
         model.dims,
@@ -236,17 +239,44 @@ def cropped(frames: Tensor) -> Tensor:
     return frames[:, begin : begin + N_CROP]
 
 
+def weigh_paths(model: VoiceModel, items: Sequence[Clip]) -> None:
+    """Scale each path's logits so that on held-out clips the sums are the most probable.
+
+    The weights go into the last layers: the encoder learns its speakers by heart soonest, and
+    the sum must not believe it as training did.
+    """
+    assert model.wide is not None
+    sentiment, emotions = path_logits(model, items)  # (paths, n, classes)
+    last = [(model.head.sentiment, model.head.emotions), (*model.wide.all,), (*model.wide.robust,)]
+    ones = torch.ones(len(items))
+    targets = ([item.sentiment for item in items], [item.emotion for item in items])
+    for head, found in enumerate((sentiment, allowed(emotions, items))):
+        weights = fit_pool(found, torch.tensor(targets[head]), ones)
+        for layers, weight in zip(last, weights.tolist(), strict=True):
+            for parameter in layers[head].parameters():
+                parameter.data *= weight
+
+
 def logits(model: VoiceModel, items: Sequence[Clip]) -> tuple[Tensor, Tensor]:
     """(n, 3) sentiment and (n, 7) emotion logits of whole clips, in the order of `items`."""
+    sentiment, emotions = path_logits(model, items)
+    return sentiment.sum(0), emotions.sum(0)
+
+
+@torch.inference_mode()
+def path_logits(model: VoiceModel, items: Sequence[Clip]) -> tuple[Tensor, Tensor]:
+    """`logits` of each path: (paths, n, 3) and (paths, n, 7)."""
     device = model.head.layer_weights.device
     order = sorted(range(len(items)), key=lambda i: len(items[i].wave))
-    sentiment, emotions = torch.empty(len(items), 3), torch.empty(len(items), len(EMOTIONS))
-    with torch.inference_mode():
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            frames, lengths = collate([features(items[i].samples(), model.dims) for i in rows])
-            found = model(frames.to(device), lengths.to(device))
-            sentiment[rows], emotions[rows] = (part.float().cpu() for part in found[:2])
+    found: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for start in range(0, len(order), BATCH):
+        rows = order[start : start + BATCH]
+        frames, lengths = collate([features(items[i].samples(), model.dims) for i in rows])
+        paths, _ = model.paths(frames.to(device), lengths.to(device))
+        for kept, parts in zip(found, zip(*paths, strict=True), strict=True):
+            kept.append(torch.stack(parts).float().cpu())
+    back = torch.tensor(order).argsort()
+    sentiment, emotions = (torch.cat(parts, 1)[:, back] for parts in found)
     return sentiment, emotions
 
 

@@ -21,7 +21,6 @@ class TextReader:
     max_batch_cost = 8192.0
 
     def __init__(self, saved: checkpoint.Checkpoint, device: str) -> None:
-        saved = _first_version(saved)
         self.revision = saved.revision
         self.device = device
         self.dims = TextDimensions(**saved.dims)
@@ -66,27 +65,3 @@ class TextReader:
                 )
             )
         return readings
-
-
-# --- until weights/text.safetensors is of the second version; then delete ---
-def _first_version(saved: checkpoint.Checkpoint) -> checkpoint.Checkpoint:
-    if "n_state" not in saved.dims:
-        return saved
-    old = saved.dims
-    encoder = {
-        "model_type": "bert",
-        "vocab_size": old["n_vocab"],
-        "hidden_size": old["n_state"],
-        "num_hidden_layers": old["n_layer"],
-        "num_attention_heads": old["n_head"],
-        "intermediate_size": 4 * old["n_state"],
-        "max_position_embeddings": old["n_ctx"],
-        "type_vocab_size": 1,
-    }
-    dims = {"encoder": encoder, "n_ctx": old["n_ctx"], "pad_id": 0, "unk_id": 1, "n_buckets": 1024}
-    state = {name.replace("bert.", "encoder."): value for name, value in saved.state.items()}
-    for head, temperature in saved.extra["temperature"].items():
-        for part in ("weight", "bias"):
-            state[f"{head}_head.{part}"] /= temperature
-    state["wide.table.weight"] = torch.zeros(1024, 10)
-    return checkpoint.Checkpoint(dims, state, saved.extra, saved.revision)
