@@ -29,8 +29,8 @@ WHAT = {
     "text": "A small BERT with a sentiment and an emotion head, a wide path of hashed n-grams "
     "beside it, and its tokenizer; for Chinese and English messages, transcripts and the words in "
     "pictures.",
-    "voice": "A small encoder of Whisper's architecture with an emotion head: how speech sounds, "
-    "not what is said. It has no decoder.",
+    "voice": "A small encoder of Whisper's architecture, and functionals of mel and pitch beside "
+    "it: how speech sounds, not what is said. It has no decoder.",
     "image": "A small vision encoder for faces (found first, read in grey) and, weakly, stickers "
     "and other pictures.",
     "fusion": "The gated log-opinion pool over the sources that are present.",
@@ -43,13 +43,20 @@ WEAK = {
         "transcripts and long formal complaints are foreign to it.",
         "Sarcasm, negation over some distance, and CPED's and MELD's dialogue turns, whose mood "
         "often lies in the turns before, are read poorly.",
-        "Only the first 96 tokens of a text were trained on; longer ones are read in windows.",
+        "The encoder was trained on the first 128 tokens of a text; longer ones are read in "
+        "windows.",
+        "waimai's labels trained nothing (its texts did): it is the unknown domain to try "
+        "fine-tuning on.",
+        "The file was made stage by stage while the code's bookkeeping changed; an unbroken rerun "
+        "of `emotion train text` has not been done.",
     ],
     "voice": [
         "Three of the four sets are acted; people who call a helpdesk act less.",
         "Few speakers were heard (39 in training): a voice unlike theirs is read worse.",
         "Happy and angry, both loud, are often taken for one another.",
         "URDU's test speakers have no clip of one of its four classes.",
+        "It is too sure of itself on new speakers: the few of `dev` that it is calibrated on are "
+        "no measure of others.",
     ],
     "image": [
         "48 × 48 grey faces, labelled by the crowd: fear, sad and neutral are often confused.",
