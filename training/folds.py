@@ -3,7 +3,7 @@
 The shipped weights are judged on few test speakers. Here each speaker of a set is held out in
 turn, or the set as a whole; nothing of what is held out trains, standardises, stops or calibrates
 anything. For time's sake the model is the recipe's wide path alone, without its encoder, on
-functionals that are computed once: a lower bound of the recipe's own figure.
+functionals that are computed once, and its paths are not weighed on `dev`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,12 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_earlier_run() -> None:
+    """A run that is there would be resumed, or be refused where the example has changed."""
+    shutil.rmtree(ROOT / "build" / "mine", ignore_errors=True)
 
 
 @pytest.mark.parametrize("line", [line for block in blocks("bash") for line in block.splitlines()])

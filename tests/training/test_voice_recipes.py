@@ -20,7 +20,7 @@ from modalities.voice.prosody import N_PROSODY
 from training import folds, voice
 from training import whisper as asr
 from training.augment import Augment, another_speaker, spec_augment
-from training.clips import SMOOTHING, Clip, head_loss, sentiment_weights
+from training.clips import SMOOTHING, Clip, allowed, clips, head_loss, sentiment_weights
 from training.data import load_splits, speech_rows
 from training.loop import Recipe
 from training.options import Options
@@ -84,6 +84,21 @@ def test_a_run_repeats_itself_to_the_bit(rows: list[Row], run_dir: Path, embedde
     first, second = saved_as.load(embedded), saved_as.load(again)
     assert first.extra == second.extra  # the temperatures
     assert all(torch.equal(first.state[name], second.state[name]) for name in first.state)
+
+
+def test_paths_weigh_what_they_are_worth(rows: list[Row], run_dir: Path) -> None:
+    items = clips(rows, "dev", run_dir / "voice")
+    target = torch.tensor([item.emotion for item in items])
+    model = voice.start(None, SMALL_VOICE).eval()
+    torch.nn.init.normal_(model.head.emotions.weight, std=3)  # loud, and untaught
+
+    def surprise() -> float:
+        emotions = allowed(voice.logits(model, items)[1], items)
+        return float(torch.nn.functional.cross_entropy(emotions, target))
+
+    before = surprise()
+    voice.weigh_paths(model, items)
+    assert surprise() < 0.9 * before
 
 
 @pytest.mark.parametrize("options", [{"freeze": 1}, {"peft": "lora"}], ids=str)
@@ -238,11 +253,12 @@ def test_folds_answer_from_what_is_not_held_out(monkeypatch: pytest.MonkeyPatch)
     n_functionals = len(WidePath(voice.DIMS).mean)
     emotion = torch.arange(n) % 2
     plain = torch.randn(n, n_functionals) * 0.1 + emotion.unsqueeze(1)
+    heard = plain.repeat(len(folds.VOICE_SHARES), 1, 1)
     asked = np.arange(n) >= n - 40
     items = [
         clip(int(1 - e if out else e), -1, every) for e, out in zip(emotion, asked, strict=True)
     ]
-    answers = folds._answers(folds.Table([], items, plain, plain[None]), ~asked, asked, EMOTIONS)
+    answers = folds._answers(folds.Table([], items, plain, heard), ~asked, asked, EMOTIONS)
     assert (answers[0] == emotion[asked].numpy()).mean() > 0.9
 
 
