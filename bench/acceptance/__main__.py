@@ -1,5 +1,8 @@
 """`make acceptance ISSUE=service`: run an issue's checks, write bench/acceptance/<issue>.json.
 
+`python -m bench.acceptance service NAME…` reruns some of them and replaces their entries; each
+entry states the commit that it was run on.
+
 An issue is a module beside this one with `CHECKS`: name → a function that returns its figures and
 whether they pass. A check that raises fails; so does one whose tests were skipped.
 """
@@ -22,35 +25,37 @@ FOLDER = Path(__file__).parent
 
 def main(issue: str, only: list[str]) -> int:
     module = importlib.import_module(f"bench.acceptance.{issue}")
-    results: dict[str, Any] = {}
-    for name, check in module.CHECKS.items():
-        if only and name not in only:
-            continue
+    path = FOLDER / f"{issue}.json"
+    results: dict[str, Any] = json.loads(path.read_text())["checks"] if path.exists() else {}
+    for name in only or module.CHECKS:
         print(f"== {name}", flush=True)
         started = time.monotonic()
         try:
-            figures, passed = check()
+            figures, passed = module.CHECKS[name]()
         except Exception:
             traceback.print_exc()
             figures, passed = {"error": traceback.format_exc(limit=1).splitlines()[-1]}, False
-        seconds = round(time.monotonic() - started, 1)
-        results[name] = {"passed": bool(passed), "figures": figures, "seconds": seconds}
         print(
             f"{'pass' if passed else 'FAIL'} {json.dumps(figures, ensure_ascii=False)}", flush=True
         )
+        results[name] = {
+            "passed": bool(passed),
+            "figures": figures,
+            "seconds": round(time.monotonic() - started, 1),
+            "commit": _git("rev-parse", "--short=12", "HEAD"),
+            "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        }
+    results = {name: results[name] for name in module.CHECKS if name in results}
     report = {
         "command": f"make acceptance ISSUE={issue}",
-        "commit": _git("rev-parse", "--short=12", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
-        "passed": all(result["passed"] for result in results.values()),
+        "passed": len(results) == len(module.CHECKS)
+        and all(result["passed"] for result in results.values()),
         "checks": results,
     }
-    if not only:
-        path = FOLDER / f"{issue}.json"
-        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-        print(f"wrote {path}")
+    path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    print(f"wrote {path}")
     return 0 if report["passed"] else 1
 
 
