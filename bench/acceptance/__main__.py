@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parent
 def main(issue: str, only: list[str]) -> int:
     module = importlib.import_module(f"bench.acceptance.{issue}")
     path = FOLDER / f"{issue}.json"
-    results: dict[str, Any] = json.loads(path.read_text())["checks"] if path.exists() else {}
+    results: dict[str, Any] = {}
     for name in only or module.CHECKS:
         print(f"== {name}", flush=True)
         started = time.monotonic()
@@ -45,7 +45,10 @@ def main(issue: str, only: list[str]) -> int:
             "commit": _git("rev-parse", "--short=12", "HEAD"),
             "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         }
-    results = {name: results[name] for name in module.CHECKS if name in results}
+    earlier = json.loads(path.read_text())["checks"] if path.exists() else {}
+    results = {
+        name: (earlier | results)[name] for name in module.CHECKS if name in earlier | results
+    }
     report = {
         "command": f"make acceptance ISSUE={issue}",
         "date": datetime.now(UTC).date().isoformat(),
