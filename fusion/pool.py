@@ -20,10 +20,19 @@ import torch
 from torch import Tensor, nn
 
 from modalities import checkpoint
-from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Array, Quality, Reading, Source
+from modalities.reading import (
+    EMOTIONS,
+    NEGATIVE,
+    POSITIVE,
+    SENTIMENT_GROUPS,
+    SENTIMENTS,
+    Array,
+    Quality,
+    Reading,
+    Source,
+)
 
 SOURCES = tuple(Source)
-POSITIVE, NEGATIVE = SENTIMENTS.index("positive"), SENTIMENTS.index("negative")
 SURPRISE = EMOTIONS.index("surprise")
 
 
@@ -78,10 +87,7 @@ class FusionModel(nn.Module):
         self.sentiment_bias = nn.Parameter(torch.zeros(dims.n_sentiments))
         self.emotion_bias = nn.Parameter(torch.zeros(dims.n_emotions))
         self.register_buffer("temperature", torch.ones(()))
-        # (3, 7) one-hot: the sentiment of each emotion; surprise has none of its own.
-        groups = torch.zeros(dims.n_sentiments, dims.n_emotions)
-        for emotion, sentiment in SENTIMENT_OF.items():
-            groups[SENTIMENTS.index(sentiment), EMOTIONS.index(emotion)] = 1
+        groups = torch.from_numpy(SENTIMENT_GROUPS).clone()  # (3, 7)
         self.register_buffer("sentiment_groups", groups, persistent=False)
 
     def weights(self, quality: Tensor, present: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.preprocessing import normalize
 
 from modalities import checkpoint
-from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading
+from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading, score_of
 
 N_GRAMS = (1, 4)
 N_ESTIMATE = len(SENTIMENTS) + len(EMOTIONS)
@@ -66,7 +66,7 @@ def dense_features(turns: Sequence[Turn], dims: SatisfactionDimensions) -> NDArr
     nothing = np.zeros(dims.n_embedding + N_ESTIMATE)
     said = np.stack([_vector(turn) for turn in customer])
     answered = np.stack([_vector(turn) for turn in agent]) if agent else nothing[None]
-    scores = np.exp(said[:, dims.n_embedding]) - np.exp(said[:, dims.n_embedding + 2])
+    scores = score_of(said[:, dims.n_embedding : dims.n_embedding + len(SENTIMENTS)])
     counts = [
         scores.mean(),
         scores.min(),

@@ -24,3 +24,13 @@ class BatchModel(Protocol[Item, Result]):
     def cost(self, item: Item) -> float: ...
 
     def infer(self, items: Sequence[Item]) -> list[Result]: ...
+
+
+def infer_all(model: BatchModel[Item, Result], items: Sequence[Item], n_batch: int) -> list[Result]:
+    """Results of all items in their order, in batches of `n_batch` of similar cost."""
+    order = sorted(range(len(items)), key=lambda i: model.cost(items[i]))
+    results: dict[int, Result] = {}
+    for start in range(0, len(order), n_batch):
+        rows = order[start : start + n_batch]
+        results.update(zip(rows, model.infer([items[i] for i in rows]), strict=True))
+    return [results[i] for i in range(len(items))]

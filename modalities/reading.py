@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -22,7 +22,15 @@ SENTIMENT_OF: Mapping[str, str] = {
     "disgust": "negative",
 }
 
+POSITIVE, NEGATIVE = SENTIMENTS.index("positive"), SENTIMENTS.index("negative")
+
 Array = NDArray[np.float32]
+
+# (3, 7) one-hot: the sentiment of each emotion; surprise has none of its own.
+SENTIMENT_GROUPS: Array = np.array(
+    [[SENTIMENT_OF.get(emotion) == sentiment for emotion in EMOTIONS] for sentiment in SENTIMENTS],
+    np.float32,
+)
 
 
 class Modality(StrEnum):
@@ -103,5 +111,18 @@ class Reading:
     @property
     def score(self) -> float:
         """P(positive) − P(negative), in [−1, 1]."""
-        positive, _, negative = np.exp(self.log_sentiment.astype(np.float64))
-        return float(positive - negative)
+        return float(score_of(self.log_sentiment))
+
+
+def score_of(log_sentiment: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Log-probabilities (…, 3) → P(positive) − P(negative) (…), in [−1, 1]."""
+    p = np.exp(log_sentiment.astype(np.float64))
+    score: NDArray[np.float64] = p[..., POSITIVE] - p[..., NEGATIVE]
+    return score
+
+
+def stacked(readings: Sequence[Reading]) -> tuple[Array, Array]:
+    """Log-sentiments (n, 3) and log-emotions (n, 7) of readings."""
+    log_sentiment = np.array([r.log_sentiment for r in readings]).reshape(-1, len(SENTIMENTS))
+    log_emotions = np.array([r.log_emotions for r in readings]).reshape(-1, len(EMOTIONS))
+    return log_sentiment, log_emotions

@@ -36,7 +36,7 @@ from fusion.conversation import summarise
 from fusion.labels import valence_arousal
 from fusion.pool import Fused, FusionPool
 from modalities.image.sides import Side
-from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading
+from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading, score_of
 from server import analysis as domain
 from server.analysis import Analysis, Call, State
 from server.course import Said
@@ -131,7 +131,7 @@ def _distributions(
 ) -> Estimate:
     valence, arousal = valence_arousal(log_emotions)
     estimate = Estimate(
-        score=_score(log_sentiment),
+        score=float(score_of(log_sentiment)),
         sentiment=Sentiment(**dict(zip(SENTIMENTS, np.exp(log_sentiment), strict=True))),
         valence=valence,
         arousal=arousal,
@@ -141,11 +141,6 @@ def _distributions(
     for label, probability in zip(EMOTIONS, np.exp(log_emotions), strict=True):
         estimate.emotions.add(label=label, probability=probability)
     return estimate
-
-
-def _score(log_sentiment: Array) -> float:
-    positive, _, negative = np.exp(log_sentiment.astype(np.float64))
-    return float(positive - negative)
 
 
 def _modalities(analysis: Analysis) -> list[ModalityResult]:

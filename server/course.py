@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from fusion.pool import Fused
 from fusion.satisfaction import Turn
 from modalities.image.sides import Side
-from modalities.reading import Modality, Reading
+from modalities.reading import Modality, Reading, score_of
 from server.analysis import Analysis, Content, Outcome, Role
 
 
@@ -28,8 +26,7 @@ class Said:
 
     @property
     def score(self) -> float:
-        positive, _, negative = np.exp(self.fused.log_sentiment.astype(np.float64))
-        return float(positive - negative)
+        return float(score_of(self.fused.log_sentiment))
 
 
 def course(contents: Sequence[Content], analyses: Sequence[Analysis]) -> list[Said]:

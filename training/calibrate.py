@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,15 +18,7 @@ def fit_temperature(logits: Tensor, target: Tensor) -> float:
     kept = target >= 0
     logits, target = logits[kept].detach().double(), target[kept]
     log_t = torch.zeros((), dtype=torch.double, requires_grad=True)
-    optimizer = torch.optim.LBFGS([log_t], lr=0.1, max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = F.cross_entropy(logits / log_t.exp(), target)
-        value.backward()
-        return value
-
-    optimizer.step(closure)
+    _minimise(log_t, lambda: F.cross_entropy(logits / log_t.exp(), target))
     return float(log_t.detach().exp())
 
 
@@ -43,15 +37,24 @@ def fit_pool(logits: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     logits, target = logits[:, kept].detach().double(), target[kept]
     counts = counts[kept].double()
     log_w = torch.zeros(len(logits), dtype=torch.double, requires_grad=True)
-    optimizer = torch.optim.LBFGS([log_w], lr=0.1, max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        pooled = torch.einsum("m,mnc->nc", log_w.exp(), logits)
+        likelihood = counts @ F.cross_entropy(pooled, target, reduction="none")
+        return (likelihood + 0.5 * log_w.square().sum()) / counts.sum()
+
+    _minimise(log_w, loss)
+    return log_w.detach().exp()
+
+
+def _minimise(parameter: Tensor, loss: Callable[[], Tensor]) -> None:
+    """Bring `parameter` in place to where `loss`, convex or nearly so, is least."""
+    optimizer = torch.optim.LBFGS([parameter], lr=0.1, max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        pooled = torch.einsum("m,mnc->nc", log_w.exp(), logits)
-        likelihood = counts @ F.cross_entropy(pooled, target, reduction="none")
-        value = (likelihood + 0.5 * log_w.square().sum()) / counts.sum()
+        value = loss()
         value.backward()
         return value
 
     optimizer.step(closure)
-    return log_w.detach().exp()

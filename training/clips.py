@@ -83,8 +83,8 @@ def clips(rows: Sequence[Row], split: str, folder: Path) -> list[Clip]:
             *wave,
             row.data_set,
             tuple(held[row.data_set]),
-            EMOTIONS.index(row.emotion or ""),
-            SENTIMENTS.index(row.sentiment) if row.sentiment else -1,
+            row.emotion_index,
+            row.sentiment_index,
         )
         for wave, row in zip(waves, labelled, strict=True)
     ]

@@ -32,13 +32,13 @@ from modalities.image.face import FaceFinder
 from modalities.image.infer import PLACES, Calibration, VisionItem, VisionReader
 from modalities.image.model import VisionModel, layers_of
 from modalities.image.prepare import crop
-from modalities.reading import EMOTIONS, SENTIMENTS
+from modalities.reading import EMOTIONS, SENTIMENTS, stacked
 from training.adapt import adapt, merged, trained_share
 from training.calibrate import fit_temperature
 from training.loop import Recipe, fingerprint, fit
-from training.options import Options
+from training.options import Options, is_published
 from training.rows import Row, held_emotions, read_bytes
-from training.vision_base import is_published, start
+from training.vision_base import start
 
 FER, STICKERS = "fer", "stickers"
 BATCH = 64
@@ -54,11 +54,7 @@ def recipe_of(options: Options) -> Recipe:
     if options.base is not None:
         rate = 5e-5 if is_published(options.base) else 5e-4
         recipe = replace(recipe, epochs=6, learning_rate=1e-3 if options.peft else rate)
-    return replace(
-        recipe,
-        epochs=options.epochs or recipe.epochs,
-        learning_rate=options.learning_rate or recipe.learning_rate,
-    )
+    return recipe.chosen(options)
 
 
 def items_of(rows: Sequence[Row], size: int) -> Iterator[VisionItem]:
@@ -76,8 +72,7 @@ def items_of(rows: Sequence[Row], size: int) -> Iterator[VisionItem]:
 
 def targets(rows: Sequence[Row], head: str) -> Tensor:
     """(n,) indices in the head's classes ("sentiment", "emotion"); −1 without a label."""
-    labels = [getattr(row, head) for row in rows]
-    return torch.tensor([CLASSES[head].index(label) if label else -1 for label in labels])
+    return torch.tensor([getattr(row, f"{head}_index") for row in rows])
 
 
 class Pictures:
@@ -309,7 +304,4 @@ def predict(path: Path, rows: Sequence[Row]) -> tuple[NDArray[np.float32], NDArr
     for start_row in range(0, len(rows), BATCH):
         chunk = rows[start_row : start_row + BATCH]
         readings += reader.infer(list(items_of(chunk, reader.dims.size)))
-    return (
-        np.stack([reading.log_sentiment for reading in readings]),
-        np.stack([reading.log_emotions for reading in readings]),
-    )
+    return stacked(readings)

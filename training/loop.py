@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from modalities.errors import InputError
 from training.adapt import RankSchedule
+from training.options import Options
 
 LOG_EVERY = 10  # steps between two points of TensorBoard's curves
 
@@ -33,6 +34,14 @@ class Recipe:
     patience: int = 3
     clip_norm: float = 1.0
     seed: int = 20261124
+
+    def chosen(self, options: Options) -> Recipe:
+        """What the user chose in place of the recipe's own."""
+        return replace(
+            self,
+            epochs=options.epochs or self.epochs,
+            learning_rate=options.learning_rate or self.learning_rate,
+        )
 
 
 def fingerprint(*parts: object) -> str:

@@ -16,3 +16,8 @@ class Options:
     epochs: int | None = None
     learning_rate: float | None = None
     device: str = "cpu"
+
+
+def is_published(base: str) -> bool:
+    """Whether `base` is the name or folder of a published model, not a file of ours."""
+    return base != "embedded" and not base.endswith(".safetensors")

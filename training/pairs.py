@@ -126,11 +126,7 @@ def _sentiment_of(emotion: int) -> str | None:
 
 
 def _labelled(row: Row, reading: Reading) -> Labelled:
-    return Labelled(
-        reading,
-        EMOTIONS.index(row.emotion) if row.emotion else -1,
-        SENTIMENTS.index(row.sentiment) if row.sentiment else -1,
-    )
+    return Labelled(reading, row.emotion_index, row.sentiment_index)
 
 
 def _sample(rows: Iterable[Row], rng: random.Random) -> list[Row]:

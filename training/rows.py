@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fusion.labels import our_labels
 from modalities.errors import InputError
-from modalities.reading import EMOTIONS
+from modalities.reading import EMOTIONS, SENTIMENTS
 from training.data import data_dir, load_splits, read_table, speech_rows, text_rows
 
 FACES, STICKERS = "faces/fer2013_48x48.zip", "stickers/stickers.zip"
@@ -34,6 +34,16 @@ class Row:
     source: str = ""  # a set's own division: EWECT's topic, a shop's category
     line: int = 0  # in the manifest, the header being 1
     part: str = "text"  # "text", "voice" or "image": how `content` is to be read
+
+    @property
+    def emotion_index(self) -> int:
+        """In EMOTIONS; −1 without one."""
+        return EMOTIONS.index(self.emotion) if self.emotion else -1
+
+    @property
+    def sentiment_index(self) -> int:
+        """In SENTIMENTS; −1 without one."""
+        return SENTIMENTS.index(self.sentiment) if self.sentiment else -1
 
 
 def load(part: str, source: str, split: str | None = None) -> list[Row]:

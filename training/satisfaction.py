@@ -19,7 +19,7 @@ from sklearn.linear_model import Ridge
 
 from fusion import satisfaction
 from fusion.satisfaction import SatisfactionDimensions, SatisfactionHead, Turn
-from modalities.reading import Reading
+from modalities.model import infer_all
 from modalities.text.infer import TextReader
 from training import hashes
 from training.data import helpdesk
@@ -49,13 +49,8 @@ def read(reader: TextReader, dialogues: Sequence[dict[str, Any]]) -> list[list[T
     """The turns of helpdesk dialogues (as `training.data.helpdesk` has them), read by `reader`."""
     texts = ["\n".join(said) for dialogue in dialogues for _, said in dialogue["turns"]]
     kept = [row for row, text in enumerate(texts) if text.strip()]
-    prepared = {row: reader.prepare(texts[row]) for row in kept}
-    order = sorted(kept, key=lambda row: reader.cost(prepared[row]))
-    readings: dict[int, Reading] = {}
-    for start in range(0, len(order), CHUNK):
-        rows = order[start : start + CHUNK]
-        found = reader.infer([prepared[row] for row in rows])
-        readings.update(zip(rows, found, strict=True))
+    prepared = [reader.prepare(texts[row]) for row in kept]
+    readings = dict(zip(kept, infer_all(reader, prepared, CHUNK), strict=True))
     made, row = [], 0
     for dialogue in dialogues:
         turns = []

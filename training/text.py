@@ -23,7 +23,8 @@ from torch.nn import functional as F
 
 from modalities import checkpoint
 from modalities.errors import InputError
-from modalities.reading import EMOTIONS, SENTIMENTS
+from modalities.model import infer_all
+from modalities.reading import EMOTIONS, SENTIMENTS, stacked
 from modalities.text.infer import TextReader
 from modalities.text.model import TextModel, pad
 from training.adapt import adapt, merged, trained_share
@@ -142,11 +143,7 @@ def _fit_deep(
         recipe = ADAPTERS if options.peft else FINE_TUNING
         rate = recipe.learning_rate * 768 / encoder.config.hidden_size
         recipe = replace(recipe, learning_rate=rate)
-    recipe = replace(
-        recipe,
-        epochs=options.epochs or recipe.epochs,
-        learning_rate=options.learning_rate or recipe.learning_rate,
-    )
+    recipe = recipe.chosen(options)
     weights = weigh(train_items, 0.5, SENTIMENT_WEIGHT | DEEP_WEIGHT)
     steps = min(len(batches(train_items, weights, SEED + n)) for n in range(recipe.epochs))
     layers = next(
@@ -251,13 +248,8 @@ def dev_figure(answered: tuple[Tensor, Tensor], items: Sequence[Example]) -> flo
 def predict(path: Path, rows: Sequence[Row]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """The service's own reading of rows: log-probabilities (n, 3) and (n, 7), in their order."""
     reader = TextReader.load(path)
-    prepared = [reader.prepare(row.content) for row in rows]
-    order = sorted(range(len(rows)), key=lambda i: reader.cost(prepared[i]))
-    sentiment, emotions = np.empty((len(rows), 3)), np.empty((len(rows), len(EMOTIONS)))
-    for some in _chunks(order, 64):
-        for row, reading in zip(some, reader.infer([prepared[i] for i in some]), strict=True):
-            sentiment[row], emotions[row] = reading.log_sentiment, reading.log_emotions
-    return sentiment, emotions
+    readings = infer_all(reader, [reader.prepare(row.content) for row in rows], 64)
+    return stacked(readings)
 
 
 def _chunks(order: list[int], size: int) -> Iterator[list[int]]:

@@ -13,6 +13,7 @@ import weights
 from modalities import checkpoint
 from modalities.errors import InputError, UnavailableError
 from modalities.text.model import TextDimensions, TextModel, without_pooler
+from training.options import is_published
 from training.pretrain import pretrain
 
 N_VOCAB = 10_000
@@ -36,7 +37,7 @@ def start(
     """
     if base is None:
         return _scratch(texts, run_dir, pretraining_epochs, seed)
-    if base != "embedded" and not base.endswith(".safetensors"):
+    if is_published(base):
         return _published(base, seed)
     saved = checkpoint.load(weights.path_of("text") if base == "embedded" else Path(base))
     model = TextModel(TextDimensions(**saved.dims))

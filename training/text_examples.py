@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from modalities.reading import EMOTIONS, SENTIMENTS
+from modalities.reading import EMOTIONS
 from modalities.text.model import TextDimensions
 from modalities.text.prepare import prepare
 from training.rows import Row
@@ -67,8 +67,8 @@ def examples(
                 prepare(row.content, tokenizer, dims.n_ctx, dims.unk_id).windows,
                 row.data_set,
                 allowed if any(allowed) else (True,) * len(EMOTIONS),
-                EMOTIONS.index(row.emotion) if row.emotion else -1,
-                SENTIMENTS.index(row.sentiment) if row.sentiment else -1,
+                row.emotion_index,
+                row.sentiment_index,
             )
         )
     return made

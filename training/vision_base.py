@@ -18,13 +18,9 @@ from modalities.image.model import (
     embedded_dimensions,
     without_pooler,
 )
+from training.options import is_published
 
 UNSAID = (0.5, 0.5, 0.5)  # mean and deviation of ViT's and SigLIP's, where a base states none
-
-
-def is_published(base: str) -> bool:
-    """Whether `base` is a Hugging Face name or folder, not a file of ours."""
-    return base != "embedded" and not base.endswith(".safetensors")
 
 
 def start(base: str | None, dropout: float) -> VisionModel:

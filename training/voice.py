@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 import weights
 from modalities import checkpoint
-from modalities.reading import EMOTIONS, SENTIMENTS
+from modalities.model import infer_all
+from modalities.reading import stacked
 from modalities.voice.infer import VoiceReader
 from modalities.voice.model import VoiceDimensions, VoiceModel, collate, features, summed, within
 from modalities.voice.prepare import Segment, decode
@@ -31,7 +32,7 @@ from training.augment import Augment, another_speaker, spec_augment
 from training.calibrate import fit_pool
 from training.clips import Clip, allowed, clips, head_loss, sentiment_weights, temperatures, uar
 from training.loop import Recipe, fingerprint, fit
-from training.options import Options
+from training.options import Options, is_published
 from training.rows import Row, read_bytes
 from training.whisper_head import train_head
 
@@ -58,11 +59,7 @@ def recipe_of(options: Options) -> Recipe:
     recipe = SCRATCH
     if options.base is not None:
         recipe = replace(recipe, epochs=8, learning_rate=1e-3 if options.peft else 3e-4)
-    return replace(
-        recipe,
-        epochs=options.epochs or recipe.epochs,
-        learning_rate=options.learning_rate or recipe.learning_rate,
-    )
+    return recipe.chosen(options)
 
 
 def train(
@@ -78,7 +75,7 @@ def train(
     its frozen states. A run that was killed resumes in `run_dir`. Raises UnavailableError where
     the base cannot be had, InputError where it has no layers to freeze or adapt as asked.
     """
-    if options.base not in (None, "embedded") and not str(options.base).endswith(".safetensors"):
+    if options.base is not None and is_published(options.base):
         train_head(rows, run_dir, out, options)
         return
     model = start(options.base, dims)
@@ -302,12 +299,4 @@ def predict_waves(
     """`predict` of samples (n,) at 16 kHz."""
     reader = VoiceReader.load(path)
     segments = [Segment(wave, 0.0, len(wave) / 16_000, 0.0) for wave in waves]
-    order = sorted(range(len(waves)), key=lambda i: reader.cost(segments[i]))
-    log_sentiment = np.empty((len(waves), len(SENTIMENTS)), np.float32)
-    log_emotions = np.empty((len(waves), len(EMOTIONS)), np.float32)
-    for start in range(0, len(order), BATCH):
-        chunk = order[start : start + BATCH]
-        for i, result in zip(chunk, reader.infer([segments[i] for i in chunk]), strict=True):
-            log_sentiment[i] = result.reading.log_sentiment
-            log_emotions[i] = result.reading.log_emotions
-    return log_sentiment, log_emotions
+    return stacked([result.reading for result in infer_all(reader, segments, BATCH)])

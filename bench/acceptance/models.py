@@ -127,9 +127,10 @@ def calibration(part: str) -> Outcome:
 
 def telephone() -> Outcome:
     """RAVDESS over 8 kHz μ-law."""
-    found = robustness("voice", judged("voice", "ravdess"), weights.path_of("voice"))
-    line = found["8 kHz μ-law"]
-    figures = {"clean": found["clean"]["uar"], "8 kHz μ-law": line["uar"]}
+    clean, name = judged("voice", "ravdess"), "8 kHz μ-law"
+    found = robustness("voice", clean, weights.path_of("voice"), conditions=[name])
+    line = found[name]
+    figures = {"clean": found["clean"]["uar"], name: line["uar"]}
     return figures, line["difference"] >= LOWEST_TELEPHONE_CHANGE
 
 

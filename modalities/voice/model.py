@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from whisper.audio import HOP_LENGTH, log_mel_spectrogram
 from whisper.model import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 
-from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Array
+from modalities.reading import EMOTIONS, SENTIMENT_GROUPS, SENTIMENTS, Array
 from modalities.voice.prosody import N_PROSODY, N_ROBUST, VOICED, functionals, prosody
 
 Logits = tuple[Tensor, Tensor]  # sentiment (b, 3) and emotions (b, 7)
@@ -272,10 +272,8 @@ def pooled_sentiment(sentiment: Tensor, emotions: Tensor) -> Tensor:
     The two heads err apart (loud anger sounds positive to the one, faint joy sad to the other):
     on `dev` their product is better than either. Surprise implies no sentiment.
     """
-    groups = torch.zeros(len(EMOTIONS), len(SENTIMENTS), device=emotions.device)
-    for emotion, name in SENTIMENT_OF.items():
-        groups[EMOTIONS.index(emotion), SENTIMENTS.index(name)] = 1
-    implied = emotions.softmax(-1) @ groups  # (b, 3)
+    groups = torch.from_numpy(SENTIMENT_GROUPS).to(emotions)  # (3, 7)
+    implied = emotions.softmax(-1) @ groups.T  # (b, 3)
     return sentiment.log_softmax(-1) + implied.clamp_min(1e-6).log()
 
 

@@ -199,7 +199,6 @@ def test_the_model_learns_what_a_smile_is(data: Path) -> None:
     assert losses[-1] < 0.4 < losses[0]
 
 
-@pytest.mark.skipif(not weights.path_of("image").exists(), reason="no weights/image.safetensors")
 def test_embedded_weights_are_as_good_as_stated(data: Path) -> None:
     rows = load("image", "fer", "dev")[::10]
     _, emotions = image.predict(weights.path_of("image"), rows)

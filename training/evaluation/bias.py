@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.evaluation.judge import predict, score
+from modalities.reading import score_of
+from training.evaluation.judge import predict
 from training.rows import Row
 
 Pairs = Sequence[tuple[str, str]]
@@ -113,7 +114,7 @@ def bias(rows: Sequence[Row], weights: Path) -> list[Change]:
                     texts.append(row)
                     twins.append(replace(row, content=other))
             log_sentiment, _ = predict("text", weights, [*texts, *twins])
-            before, after = np.split(score(log_sentiment), 2)
+            before, after = np.split(score_of(log_sentiment), 2)
             change = after - before
             side = np.array([group_of(row.content, pairs) for row in texts])
             clear = side != 0

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalities.errors import InputError
-from modalities.reading import EMOTIONS, SENTIMENTS
+from modalities.reading import EMOTIONS, SENTIMENTS, score_of
 from training.evaluation import conversations
 from training.evaluation.metrics import (
     ClassFigures,
@@ -92,7 +92,7 @@ def judge_rows(
         several = sum("|" in row.label for row in rows if getattr(row, head) is None)
         unmapped = len(rows) - len(kept) - several
         if head == "rating":
-            results.append(rated(head, kept, score(log_sentiment[held]), unmapped + several))
+            results.append(rated(head, kept, score_of(log_sentiment[held]), unmapped + several))
             continue
         names = HEADS[head]
         labels = [getattr(row, head) for row in kept]
@@ -113,7 +113,7 @@ def judge_dialogues(dialogues: Sequence[conversations.Dialogue], weights: Path) 
         raise InputError("no dialogue has a satisfaction", "data")
     rows = [conversations.row_of(dialogue) for dialogue in rated_ones]
     turns = [row for dialogue in rated_ones for row in conversations.turns_of(dialogue)]
-    scores = score(predict("text", weights, turns)[0])
+    scores = score_of(predict("text", weights, turns)[0])
     of_dialogue: dict[str, list[float]] = {}
     for turn, value in zip(turns, scores, strict=True):
         of_dialogue.setdefault(turn.dialogue, []).append(value)
@@ -160,9 +160,3 @@ def rated(head: str, rows: Sequence[Row], scores: NDArray[np.float64], unmapped:
     """Scores (n,) with the figures against the rows' ratings."""
     ratings = np.array([row.rating for row in rows], np.float64)
     return Rated(head, list(rows), scores, unmapped, number_figures(scores, ratings))
-
-
-def score(log_sentiment: NDArray[np.floating]) -> NDArray[np.float64]:
-    """P(positive) − P(negative) of log-probabilities (n, 3)."""
-    p = np.exp(log_sentiment.astype(np.float64))
-    return p[:, SENTIMENTS.index("positive")] - p[:, SENTIMENTS.index("negative")]

@@ -11,7 +11,7 @@ import io
 import random
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,19 +54,25 @@ Picture = Callable[[Image.Image], bytes]
 
 
 def robustness(
-    part: str, clean: Result, weights: Path, *, open_set: bool = False
+    part: str,
+    clean: Result,
+    weights: Path,
+    *,
+    open_set: bool = False,
+    conditions: Iterable[str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Figures by condition, "clean" (the result given) first, each with its `difference` to clean
     in the PRIMARY figure; Spearman for ratings.
 
-    `clean` is the first of `judge`'s results. Raises InputError for whole dialogues.
+    `clean` is the first of `judge`'s results; `conditions` picks some, by name. Raises
+    InputError for whole dialogues.
     """
     kept = clean.rows
     if conversations.is_dialogues(kept[0].data_set):
         raise InputError("single items are needed, not dialogues", "--robustness")
     metric = PRIMARY[part] if isinstance(clean, Classified) else "spearman"
     found = {"clean": _brief(clean)}
-    for name in CONDITIONS[part]:
+    for name in conditions or CONDITIONS[part]:
         with tempfile.TemporaryDirectory() as folder:
             damaged = [damage(part, name, row, i, Path(folder)) for i, row in enumerate(kept)]
             found[name] = _brief(judge_rows(part, damaged, weights, open_set=open_set)[0])

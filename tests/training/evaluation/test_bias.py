@@ -34,7 +34,6 @@ def test_every_axis_has_sentences_of_its_own() -> None:
             assert len(held) >= 4
 
 
-@pytest.mark.skipif(not weights.path_of("text").exists(), reason="no weights/text.safetensors")
 def test_changes_of_the_embedded_weights(sentences: list[Row]) -> None:
     changes = {(c.axis, c.language): c for c in bias.bias(sentences, weights.path_of("text"))}
     assert len(changes) == 6

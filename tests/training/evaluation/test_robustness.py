@@ -92,7 +92,6 @@ def test_a_condition_is_the_same_every_time(tmp_path: Path, sentences: list[Row]
     assert robustness.damage("text", "emoji removed", Row("", "😀", "", ""), 0, tmp_path).content
 
 
-@pytest.mark.skipif(not weights.path_of("text").exists(), reason="no weights/text.safetensors")
 def test_embedded_weights_on_damaged_texts(sentences: list[Row]) -> None:
     path = weights.path_of("text")
     (clean,) = judge.judge_rows("text", sentences, path)
@@ -104,7 +103,6 @@ def test_embedded_weights_on_damaged_texts(sentences: list[Row]) -> None:
         assert figures["difference"] == pytest.approx(gap)
 
 
-@pytest.mark.skipif(not weights.path_of("voice").exists(), reason="no weights/voice.safetensors")
 def test_embedded_weights_on_damaged_sound(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from training.rows import load
 
