@@ -23,6 +23,8 @@ DOMAIN = "emotion.v1"
 class RejectedError(EmotionError):
     """Nothing of the request can be used; one violation for each part that is wrong."""
 
+    refused = True  # the request is at fault, as the command's exit status says
+
     def __init__(self, violations: Sequence[InputError]) -> None:
         super().__init__("; ".join(described(violation) for violation in violations))
         self.violations = tuple(violations)

@@ -78,10 +78,12 @@ def test_bad_input_is_told_on_stderr(arguments: tuple[str, ...], told: str) -> N
     assert told in err
 
 
-def test_bad_input_is_told_by_a_server(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_server", [False, True])
+def test_a_broken_recording_is_bad_input(server: Server, tmp_path: Path, by_server: bool) -> None:
     broken = tmp_path / "broken.wav"
     broken.write_text("hello")
-    status, out, err = emotion("analyze", "--audio", broken, "--server", server.address)
+    where = ("--server", server.address) if by_server else ()
+    status, out, err = emotion("analyze", "--audio", broken, *where)
     assert (status, out) == (2, "")
     assert "audio.content" in err
 
