@@ -1,13 +1,20 @@
 """Fusion: a gated log-opinion pool over whatever sources are present.
 
-    log p(y | x₁..xₘ) = (Σ_m w_m(q_m) · log p_m(y) + b(y)) / T − log Z
+    log p(y | x₁..xₘ) = (Σ_m w_m · log p̃_m(y) + b(y)) / T − log Z
 
-(Genest & Zidek, "Combining probability distributions", Statistical Science 1 (1986), §3.) A gate
-network turns each source's quality features q_m into its weight w_m > 0. The same weights pool two
-distributions: sentiment, which decides the score, and emotions, whose mass is then rescaled within
-fixed groups so that both agree. A missing source is no term at all, so the pool is exact for every
-subset. A source's contribution is w_m · (log p_m(positive) − log p_m(negative)) / T: contributions
-and the bias's own add up exactly to the fused log-odds of positive against negative.
+(Genest & Zidek, "Combining probability distributions", Statistical Science 1 (1986), §3.) p̃_m is
+what a source says once what is known of that source is taken into account (Dirichlet calibration,
+Kull et al., NeurIPS 2019): a softmax of a linear map, one for each source, of its sentiments' and
+emotions' log-probabilities, which tell of one another. A gate network gives the weight w_m > 0:
+from the quality features of the evidence, from how sure the source is and from how far it is from
+what the others hold, for of two that contradict one another neither is to be believed as if it
+were alone.
+
+The same weights pool two distributions: sentiment, which decides the score, and emotions, whose
+mass is then rescaled within fixed groups so that both agree. A missing source is no term at all,
+so the pool is exact for every subset. A source's contribution is
+w_m · (log p̃_m(positive) − log p̃_m(negative)) / T: contributions and the bias's own add up exactly
+to the fused log-odds of positive against negative.
 """
 
 from __future__ import annotations
@@ -34,6 +41,7 @@ from modalities.reading import (
 
 SOURCES = tuple(Source)
 SURPRISE = EMOTIONS.index("surprise")
+LEAST = -8.0  # log-probability under which less is no more evidence
 
 
 @dataclass(frozen=True)
@@ -42,16 +50,19 @@ class FusionDimensions:
 
     n_sources: int = len(SOURCES)
     n_quality: int = len(fields(Quality))
+    n_stance: int = 2  # columns of `stance`
     n_hidden: int = 16
     n_sentiments: int = len(SENTIMENTS)
     n_emotions: int = len(EMOTIONS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SourceShare:
     """What one source added to the answer."""
 
     source: Source
+    log_sentiment: Array  # (3,) log p̃_m
+    log_emotions: Array  # (7,)
     weight: float  # w_m, > 0
     contribution: float  # signed, in log-odds of positive against negative
     share: float  # |contribution| over the sum of all, the bias's included; [0, 1]
@@ -80,34 +91,48 @@ class FusionModel(nn.Module):
         super().__init__()
         self.dims = dims
         self.gate = nn.Sequential(
-            nn.Linear(dims.n_sources + dims.n_quality, dims.n_hidden),
+            nn.Linear(dims.n_sources + dims.n_quality + dims.n_stance, dims.n_hidden),
             nn.GELU(),
             nn.Linear(dims.n_hidden, 1),
         )
+        n_classes = dims.n_sentiments + dims.n_emotions
+        self.map = nn.Parameter(torch.zeros(dims.n_sources, n_classes, n_classes))
+        self.map_bias = nn.Parameter(torch.zeros(dims.n_sources, n_classes))
         self.sentiment_bias = nn.Parameter(torch.zeros(dims.n_sentiments))
         self.emotion_bias = nn.Parameter(torch.zeros(dims.n_emotions))
         self.register_buffer("temperature", torch.ones(()))
         groups = torch.from_numpy(SENTIMENT_GROUPS).clone()  # (3, 7)
         self.register_buffer("sentiment_groups", groups, persistent=False)
 
-    def weights(self, quality: Tensor, present: Tensor) -> Tensor:
-        """quality (b, m, q), present (b, m) → w (b, m), zero where absent."""
+    def terms(
+        self, sentiment: Tensor, emotions: Tensor, quality: Tensor, present: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs as of `forward` → log p̃ of sentiments (b, m, 3) and emotions (b, m, 7), weights
+        (b, m); all zero where a source is absent."""
+        here = present.unsqueeze(-1)
+        said = torch.cat([sentiment, emotions], -1).clamp(min=LEAST)  # (b, m, 10)
+        said = said + torch.einsum("bmi,mij->bmj", said, self.map) + self.map_bias
+        sentiment, emotions = (
+            part.log_softmax(-1) * here
+            for part in said.split([self.dims.n_sentiments, self.dims.n_emotions], -1)
+        )
         one_hot = torch.eye(self.dims.n_sources).to(quality).expand(len(quality), -1, -1)
-        gate = self.gate(torch.cat([one_hot, quality], dim=-1)).squeeze(-1)  # (b, m)
+        evidence = torch.cat([one_hot, quality, stance(sentiment, present)], dim=-1)
+        gate = self.gate(evidence).squeeze(-1)  # (b, m)
         # + 0.55 puts an untrained gate at a weight of about 1.
-        return nn.functional.softplus(gate + 0.55) * present
+        return sentiment, emotions, nn.functional.softplus(gate + 0.55) * present
 
     def forward(
         self, sentiment: Tensor, emotions: Tensor, quality: Tensor, present: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
         """sentiment (b, m, 3), emotions (b, m, 7) log-probabilities, zero where absent →
-        fused log-sentiment (b, 3), log-emotions (b, 7), weights (b, m)."""
-        w = self.weights(quality, present)  # (b, m)
+        fused log-sentiment (b, 3), log-emotions (b, 7), and the `terms`."""
+        sentiment, emotions, w = self.terms(sentiment, emotions, quality, present)
         pooled_sentiment = (w.unsqueeze(-1) * sentiment).sum(1) + self.sentiment_bias  # (b, 3)
         pooled_emotions = (w.unsqueeze(-1) * emotions).sum(1) + self.emotion_bias  # (b, 7)
         log_sentiment = (pooled_sentiment / self.temperature).log_softmax(-1)
         log_emotions = (pooled_emotions / self.temperature).log_softmax(-1)
-        return log_sentiment, self.agree(log_sentiment, log_emotions), w
+        return log_sentiment, self.agree(log_sentiment, log_emotions), (sentiment, emotions, w)
 
     def agree(self, log_sentiment: Tensor, log_emotions: Tensor) -> Tensor:
         """Rescale the emotions' mass (b, 7) so that each sentiment's group sums to its own (b, 3).
@@ -121,6 +146,22 @@ class FusionModel(nn.Module):
         agreed = emotions * (scale @ self.sentiment_groups)  # (b, 7), surprise still zero
         agreed[:, SURPRISE] = (surprise * scale).sum(-1)
         return agreed.clamp_min(1e-30).log()
+
+
+def stance(sentiment: Tensor, present: Tensor) -> Tensor:
+    """Each source's sureness and conflict (b, m, 2), both in [0, 1].
+
+    The probability of its likeliest sentiment; and the total variation distance between its
+    sentiments and the mean of the other sources', 0 for a source alone.
+
+    sentiment  (b, m, 3) log-probabilities
+    present    (b, m)
+    """
+    p = sentiment.exp() * present.unsqueeze(-1)
+    n_others = present.sum(1, keepdim=True) - present  # (b, m)
+    others = (p.sum(1, keepdim=True) - p) / n_others.clamp(min=1).unsqueeze(-1)
+    conflict = 0.5 * (p - others).abs().sum(-1) * (n_others > 0)
+    return torch.stack([p.amax(-1), conflict], -1)
 
 
 def quality_features(quality: Quality) -> list[float]:
@@ -198,8 +239,8 @@ class FusionPool:
         source."""
         if not all(items):
             raise ValueError("an item without readings cannot be fused")
-        sentiment, emotions, quality, present = (x.to(self.device) for x in stack(items))
-        log_sentiment, log_emotions, w = self.model(sentiment, emotions, quality, present)
+        inputs = (x.to(self.device) for x in stack(items))
+        log_sentiment, log_emotions, (sentiment, emotions, w) = self.model(*inputs)
         temperature, bias = self.model.temperature, self.model.sentiment_bias
         contribution = w * (sentiment[..., POSITIVE] - sentiment[..., NEGATIVE]) / temperature
         of_bias = (bias[POSITIVE] - bias[NEGATIVE]) / temperature
@@ -218,6 +259,8 @@ class FusionPool:
                     tuple(
                         SourceShare(
                             SOURCES[c],
+                            sentiment[row, c].float().cpu().numpy(),
+                            emotions[row, c].float().cpu().numpy(),
                             float(w[row, c]),
                             float(contribution[row, c]),
                             float(share[row, c]),

@@ -19,6 +19,8 @@ from safetensors.torch import save_file
 
 from modalities.errors import UnavailableError
 
+METADATA = "emotion"  # the header's one key of ours
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -42,7 +44,8 @@ def save(path: Path, dims: Any, state: dict[str, torch.Tensor], **extra: Any) ->
         name: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
         for name, tensor in state.items()
     }
-    metadata = {"dims": json.dumps(asdict(dims)), "extra": json.dumps(extra, ensure_ascii=False)}
+    # One key: safetensors writes several in random order, and equal weights would differ in digest.
+    metadata = {METADATA: json.dumps({"dims": asdict(dims), "extra": extra}, ensure_ascii=False)}
     partial = path.with_name(path.name + ".partial")
     save_file(tensors, partial, metadata)
     partial.chmod(0o644)  # safetensors makes it readable by its owner alone
@@ -55,7 +58,11 @@ def load(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        dims, extra = json.loads(metadata["dims"]), json.loads(metadata["extra"])
+        if METADATA in metadata:
+            rest = json.loads(metadata[METADATA])
+        else:  # an older file, a key for each part
+            rest = {name: json.loads(metadata[name]) for name in ("dims", "extra")}
+        dims, extra = rest["dims"], rest["extra"]
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise UnavailableError(
             f"no readable checkpoint at {path}: {type(error).__name__}",

@@ -21,6 +21,7 @@ import torchaudio.functional as AF  # noqa: E402
 import torchaudio.transforms as T  # noqa: E402
 
 TELEPHONE_RATE_HZ = 8_000
+OTHER_VOICE = 0.5  # share of what is heard that is shown as `another_speaker`
 VOCAL_TRACT, TEMPO, PITCH_OCTAVES = 0.12, 0.12, 0.25  # largest changes either way
 
 

@@ -7,6 +7,7 @@ disgust: it must not teach that nothing is), and a sentiment where the emotion h
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ class Clip:
     start: int
     end: int
     data_set: str
+    speaker: str  # of this set; the file itself where none is named
     held: tuple[bool, ...]  # which of EMOTIONS its set can have
     emotion: int  # index in EMOTIONS
     sentiment: int  # index in SENTIMENTS, −1 where the emotion has none
@@ -82,6 +84,7 @@ def clips(rows: Sequence[Row], split: str, folder: Path) -> list[Clip]:
         Clip(
             *wave,
             row.data_set,
+            f"{row.data_set}/{row.speaker or row.content}",
             tuple(held[row.data_set]),
             row.emotion_index,
             row.sentiment_index,
@@ -144,3 +147,9 @@ def uar(emotions: Tensor, items: Sequence[Clip]) -> dict[str, float]:
             recall_score(truth, found, labels=sorted(set(truth)), average="macro", zero_division=0)
         )
     return figures
+
+
+def evened(items: Sequence[Clip]) -> list[float]:
+    """How often each item is to be drawn, sets and labels evened out: a cell of n clips as √n."""
+    cells = Counter((item.data_set, item.emotion) for item in items)
+    return [cells[item.data_set, item.emotion] ** -0.5 for item in items]

@@ -3,13 +3,11 @@
 The shipped weights are judged on few test speakers. Here each speaker of a set is held out in
 turn, or the set as a whole; nothing of what is held out trains, standardises, stops or calibrates
 anything. For time's sake the model is the recipe's wide path alone, without its encoder, on
-functionals that are computed once, and its paths are not weighed on `dev`.
+functionals that are computed once, and its judges are not weighed.
 """
 
 from __future__ import annotations
 
-import itertools
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +19,16 @@ from sklearn.metrics import recall_score
 from torch import Tensor
 
 from modalities.reading import EMOTIONS
-from modalities.voice.model import WidePath, features, summed
-from training.augment import another_speaker
-from training.clips import Clip, allowed, clips, head_loss, sentiment_weights
+from modalities.voice.model import features, summed
+from modalities.voice.wide import weighed
+from training import voice_wide
+from training.clips import Clip, allowed, clips
 from training.evaluation.baselines import FOUR, speaker_folds, voice_folds, voice_from_other_sets
-from training.loop import Recipe, fit
+from training.loop import fingerprint
 from training.rows import Row, load, sets_of
-from training.voice import DIMS, OTHER_VOICE, SHARES, Sampler, functionals_of, variants
+from training.voice import DIMS, SCRATCH, SHARES, start, variants
 
-# Of a clip's variants, each in its own voice and in another.
-VOICE_SHARES = [share * voice for share in SHARES for voice in (1 - OTHER_VOICE, OTHER_VOICE)]
-RECIPE = Recipe(epochs=12, learning_rate=1e-3, patience=12)
+RECIPE = SCRATCH
 
 
 @dataclass(frozen=True)
@@ -39,18 +36,20 @@ class Compared:
     """UAR in [0, 1] of the recipe and of functionals with a support vector machine."""
 
     recipe: float
-    robust: float  # its path over the vocal effort by itself
+    robust: float  # its judge of vocal effort by itself
     baseline: float
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Functionals of n clips: as they are (n, f), and as training hears them (v, n, f)."""
+    """Functionals of n clips: as they are (n, f), and as training hears them (v, n, f), each of
+    the v ways as often (v,) as `voice_wide.heard` says."""
 
     rows: list[Row]
     items: list[Clip]
     plain: Tensor
     heard: Tensor
+    often: Tensor
 
 
 def folds(source: str, table: Table) -> dict[str, Compared]:
@@ -88,18 +87,12 @@ def tabulate(folder: Path) -> Table:
     items = [
         item for split in sorted({row.split for row in rows}) for item in clips(rows, split, folder)
     ]
-    path = folder / "functionals.pt"
+    key = fingerprint([row.content for row in rows], DIMS, SHARES)[:12]
+    path = folder / f"functionals-{key}.pt"
     if not path.exists():
-        torch.manual_seed(RECIPE.seed)
-        plain = functionals_of([features(item.samples(), DIMS) for item in items])
-        made = variants(folder, items, DIMS)
-        voices = (Tensor.float, lambda frames: another_speaker(frames.float(), DIMS.n_mels))
-        heard = [
-            functionals_of([voice(frames[v]) for frames in made])
-            for v in range(len(SHARES))
-            for voice in voices
-        ]
-        torch.save((plain, torch.stack(heard)), path)
+        plain = voice_wide.functionals_of([features(item.samples(), DIMS) for item in items])
+        made = voice_wide.heard(variants(folder, items, DIMS), SHARES)
+        torch.save((plain, *made), path)
     return Table(rows, items, *torch.load(path, weights_only=True))
 
 
@@ -108,51 +101,23 @@ def _answers(
 ) -> NDArray[np.intp]:
     """(2, n) indices in EMOTIONS, among `classes` that the item's set can have.
 
-    The sum of the paths answers first, the robust path by itself second.
+    The sum of the judges answers first, the robust one by itself second.
     """
-    model = _trained(table, np.flatnonzero(learnt))
+    items = [table.items[i] for i in np.flatnonzero(learnt)]
+    untaught = start(None, DIMS).wide
+    assert untaught is not None
+    wide = voice_wide.learnt(untaught, table.heard[:, learnt], table.often, items, RECIPE)
     chosen = np.flatnonzero(asked)
     items = [table.items[i] for i in chosen]
     with torch.inference_mode():
-        paths = model(table.plain[chosen])
+        judges, familiar = wide(table.plain[chosen])
     others = torch.tensor([name not in classes for name in EMOTIONS])
     found = [
         allowed(emotions, items).masked_fill(others, -1e4).argmax(-1)
-        for _, emotions in (summed(paths), paths[-1])
+        for _, emotions in (summed(weighed(judges, familiar)), judges[-1])
     ]
     answers: NDArray[np.intp] = torch.stack(found).numpy()
     return answers
-
-
-def _trained(table: Table, learnt: NDArray[np.intp]) -> WidePath:
-    torch.manual_seed(RECIPE.seed)
-    model = WidePath(DIMS, dropout=0.5)
-    heard = table.heard[:, learnt]  # (v, n, f)
-    model.mean.copy_(heard.mean((0, 1)))
-    model.deviation.copy_(heard.std((0, 1)).clamp(min=1e-2))
-    items = [table.items[i] for i in learnt]
-    sampler = Sampler(items, [list(range(len(heard)))] * len(items), VOICE_SHARES, RECIPE.seed)
-    weights = sentiment_weights(items, sampler.weights)
-    index_of = {id(item): i for i, item in enumerate(items)}
-
-    def loss(batch: tuple[list[Clip], list[int]]) -> Tensor:
-        drawn, variant = batch
-        paths = model(heard[variant, [index_of[id(item)] for item in drawn]])
-        paths.append(summed(paths))
-        return torch.stack([head_loss(s, e, drawn, weights) for s, e in paths]).sum()
-
-    epoch = itertools.count()
-    with tempfile.TemporaryDirectory() as run_dir:
-        fit(
-            model,
-            batches=sampler.batches,
-            steps_per_epoch=len(sampler),
-            loss=loss,
-            validate=lambda: float(next(epoch)),  # nothing chooses: the last weights are kept
-            recipe=RECIPE,
-            run_dir=Path(run_dir),
-        )
-    return model
 
 
 def _uar(table: Table, judged: NDArray[np.bool_], answers: NDArray[np.intp]) -> tuple[float, float]:

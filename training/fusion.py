@@ -24,7 +24,7 @@ from training.calibrate import fit_temperature
 from training.evaluation.metrics import expected_calibration_error
 from training.pairs import SEED, Composer, Labelled, readings, tensors
 
-CONTRADICTORY = 0.15  # share of the items trained on whose second source is of another class
+CONTRADICTORY = 0.25  # share of the items trained on whose second source is of another class
 JUDGED_CONTRADICTORY = 0.3
 SUBSETS = tuple(
     subset for count in range(2, len(Source) + 1) for subset in combinations(Source, count)
@@ -51,6 +51,17 @@ class PairFigures:
         return self.fusion - max(self.rules.values())
 
 
+class FixedWeights(FusionModel):
+    """A log-opinion pool whose sources have one weight each, whatever they say."""
+
+    def terms(
+        self, sentiment: Tensor, emotions: Tensor, quality: Tensor, present: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        nothing, none, no_quality = map(torch.zeros_like, (sentiment, emotions, quality))
+        _, _, w = super().terms(nothing, none, no_quality, present)
+        return sentiment, emotions, w
+
+
 def train(weights: Path, out: Path, n_items: int = 30_000, steps: int = 1_500) -> None:
     """Fit the pool on dev readings by the modality checkpoints in `weights`, write `out`."""
     known = readings("dev", weights)
@@ -66,14 +77,12 @@ def train(weights: Path, out: Path, n_items: int = 30_000, steps: int = 1_500) -
 
 
 def fitted(
-    known: Sequence[Labelled], n_items: int, steps: int, *, by_quality: bool = True
+    known: Sequence[Labelled], n_items: int, steps: int, kind: type[FusionModel] = FusionModel
 ) -> FusionModel:
-    """A pool fitted on composed items; without `by_quality` each source has one fixed weight."""
+    """A pool fitted on composed items."""
     torch.manual_seed(SEED)
-    model = FusionModel(FusionDimensions()).double()
+    model = kind(FusionDimensions()).double()
     inputs, emotion, sentiment = tensors(Composer(known, SEED).any(n_items, CONTRADICTORY))
-    if not by_quality:
-        inputs[2].zero_()
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=1e-2)
     for step in range(steps):
         rows = torch.randint(len(emotion), (512,))
@@ -92,10 +101,10 @@ def evaluate(weights: Path, split: str = "test", n_items: int = 1_000) -> list[P
     contradictory second sources, composed with a fixed seed.
 
     The best single source is the one that is best on the judged items themselves; the best fixed
-    weights are learned as the pool's are, its quality features left out.
+    weights are learned as the pool's are.
     """
     pool = FusionPool.load(weights / "fusion.safetensors")
-    fixed = fitted(readings("dev", weights)[::2], 30_000, 1_500, by_quality=False)
+    fixed = fitted(readings("dev", weights)[::2], 30_000, 1_500, FixedWeights)
     composer = Composer(readings(split, weights), SEED + 2)
     return [
         _judge(pool, fixed, composer.of(subset, n_items, share), subset, share)
@@ -116,7 +125,7 @@ def _judge(
     truth = truth_tensor.numpy()
     fused = pool.infer([[item.reading for item in drawn] for drawn in items])
     with torch.inference_mode():
-        by_fixed = fixed(inputs[0], inputs[1], torch.zeros_like(inputs[2]), inputs[3])[0]
+        by_fixed = fixed(*inputs)[0]
     columns = [list(Source).index(source) for source in subset]
     p = inputs[0][:, columns].exp().numpy()  # (b, m, 3)
     votes = p.argmax(-1)  # (b, m)

@@ -99,7 +99,10 @@ class Composer:
         return [self._draw(source, of) for source, of in zip(sources, labels, strict=True)]
 
     def _draw_label(self) -> int:
-        """Sentiments evenly, so that the pool's bias favours none, and an emotion within it."""
+        """Sentiments evenly, so that the pool's bias favours none, and an emotion within it; and,
+        as often as an emotion by chance, surprise, which has no sentiment of its own."""
+        if self._rng.random() < 1 / len(EMOTIONS):
+            return EMOTIONS.index("surprise")
         sentiment = self._rng.choice(SENTIMENTS)
         names = [name for name in EMOTIONS if _sentiment_of(EMOTIONS.index(name)) == sentiment]
         return EMOTIONS.index(self._rng.choice(names))

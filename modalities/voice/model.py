@@ -19,9 +19,9 @@ from whisper.audio import HOP_LENGTH, log_mel_spectrogram
 from whisper.model import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 
 from modalities.reading import EMOTIONS, SENTIMENT_GROUPS, SENTIMENTS, Array
-from modalities.voice.prosody import N_PROSODY, N_ROBUST, VOICED, functionals, prosody
+from modalities.voice.prosody import N_PROSODY, VOICED, functionals, n_functionals, prosody
+from modalities.voice.wide import Logits, WidePath, weighed
 
-Logits = tuple[Tensor, Tensor]  # sentiment (b, 3) and emotions (b, 7)
 N_ATTENTION = 64  # width of the pooling's attention network
 
 
@@ -37,6 +37,7 @@ class VoiceDimensions:
     mel_stride: int = 1  # mel frames of 10 ms averaged into one
     normalised: bool = False  # the encoder takes the item's mel at mean 0 and variance 1
     n_wide: int = 0  # width of the wide path; 0: none, and no prosody for the encoder
+    n_sets: int = 1  # sets that the wide path was trained on
     n_sentiments: int = len(SENTIMENTS)
     n_emotions: int = len(EMOTIONS)
 
@@ -88,45 +89,6 @@ class EmotionHead(nn.Module):
         return self.sentiment(features), self.emotions(features), pooled
 
 
-class WidePath(nn.Module):
-    """Functionals (b, f), brought to the training's mean 0 and deviation 1 → logits, twice.
-
-    A network judges them all; a linear layer those of vocal effort alone, which mean the same in
-    a language and a room that were never heard.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, dims: VoiceDimensions, dropout: float = 0.0) -> None:
-        super().__init__()
-        frames = torch.zeros(1, dims.n_inputs, 1)
-        n, d = functionals(frames, torch.ones(1, 1, dtype=torch.bool)).shape[1], dims.n_wide
-        self.register_buffer("mean", torch.zeros(n))
-        self.register_buffer("deviation", torch.ones(n))
-        self.layers = nn.Sequential(
-            nn.Dropout(0.4 * dropout),
-            nn.Linear(n, d),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(d, d),
-            nn.GELU(),
-            nn.Dropout(dropout),
-        )
-        sizes = [dims.n_sentiments, dims.n_emotions]
-        self.all = nn.ModuleList(nn.Linear(d, size) for size in sizes)
-        self.robust = nn.ModuleList(nn.Linear(N_ROBUST, size) for size in sizes)
-
-    def forward(self, x: Tensor) -> list[Logits]:
-        x = ((x - self.mean) / self.deviation).clamp(-4, 4)
-        robust = x[:, -N_ROBUST:]
-        if self.training:
-            x = x + 0.1 * torch.randn_like(x)
-        x = self.layers(x)
-        paths = ((x, self.all), (robust, self.robust))
-        return [(heads[0](y), heads[1](y)) for y, heads in paths]
-
-
 class VoiceModel(nn.Module):
     """Frames (b, n_inputs, t) and true lengths (b,) → logits and pooled state, as the head's."""
 
@@ -140,16 +102,25 @@ class VoiceModel(nn.Module):
             dims.n_inputs, dims.n_ctx, dims.n_state, dims.n_head, dims.n_layer
         )
         self.head = EmotionHead(dims, 2 * dropout)
-        self.wide = WidePath(dims, wide_dropout) if dims.n_wide else None
+        self.wide = wide_path(dims, wide_dropout) if dims.n_wide else None
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         paths, pooled = self.paths(frames, lengths)
         return *summed(paths), pooled
 
-    def paths(
+    def paths(self, frames: Tensor, lengths: Tensor) -> tuple[list[Logits], Tensor]:
+        """The logits of the encoder's path and of the wide ones; their sums are the model's."""
+        sentiment, emotions, pooled = self.listen(frames, lengths)
+        paths = [(sentiment, emotions)]
+        if self.wide is not None:
+            judges, familiar = self.wide(functionals(frames, within(lengths, frames.shape[-1])))
+            paths = weighed(paths + judges, familiar)
+        return paths, pooled
+
+    def listen(
         self, frames: Tensor, lengths: Tensor, keep: Tensor | None = None
-    ) -> tuple[list[Logits], Tensor]:
-        """The logits of the encoder's path and of the wide ones; their sums are the model's.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The encoder's path alone.
 
         keep  (b, n_mels, t) of zeros and ones: what the encoder may hear, for training
         """
@@ -160,15 +131,18 @@ class VoiceModel(nn.Module):
         if keep is not None:
             mel = mel * keep
         heard = mel
-        if self.wide is not None:
+        if self.dims.n_wide:
             heard = torch.cat([mel, _voice_rows(frames[:, self.dims.n_mels :], inside)], 1)
-        dropout = self.dropout if self.training else 0.0
+        dropout = self.dropout if self.head.training else 0.0
         states, positions = encode(self.encoder, heard, lengths, dropout)
-        sentiment, emotions, pooled = self.head(states, positions)
-        paths = [(sentiment, emotions)]
-        if self.wide is not None:
-            paths += self.wide(functionals(frames, inside))
-        return paths, pooled
+        logits: tuple[Tensor, Tensor, Tensor] = self.head(states, positions)
+        return logits
+
+
+def wide_path(dims: VoiceDimensions, dropout: float = 0.0) -> WidePath:
+    """That of a model with these dimensions, untaught."""
+    n, sizes = n_functionals(dims.n_inputs), (dims.n_sentiments, dims.n_emotions)
+    return WidePath(n, dims.n_wide, dims.n_sets, sizes, dropout)
 
 
 def summed(paths: list[Logits]) -> Logits:

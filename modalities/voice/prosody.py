@@ -103,6 +103,11 @@ def functionals(frames: Tensor, inside: Tensor) -> Tensor:
     return torch.cat(parts, 1)
 
 
+def n_functionals(n_inputs: int) -> int:
+    """How many `functionals` makes of frames with `n_inputs` rows."""
+    return functionals(torch.zeros(1, n_inputs, 1), torch.ones(1, 1, dtype=torch.bool)).shape[1]
+
+
 def _vocal_effort(mel: Tensor) -> Tensor:
     """Rows (b, N_EFFORT, t) of a mel (b, n_mels, t) that hold across recordings and languages.
 

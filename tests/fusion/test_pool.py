@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fusion.pool import NEGATIVE, POSITIVE, FusionDimensions, FusionModel, FusionPool, save
+from fusion.pool import NEGATIVE, POSITIVE, FusionDimensions, FusionModel, FusionPool, save, stance
 from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Quality, Reading, Source
 
 RNG = np.random.default_rng(7)
@@ -47,13 +47,13 @@ SUBSETS = [
 def test_the_answer_is_the_formula_on_every_subset(pool: FusionPool, subset: tuple) -> None:
     readings = [reading(source) for source in subset]
     (fused,) = pool.infer([readings])
-    weights = {s.source: s.weight for s in fused.sources}
-    pooled = sum(weights[r.source] * r.log_sentiment.astype(float) for r in readings)
+    assert {s.source for s in fused.sources} == set(subset)
+    pooled = sum(s.weight * s.log_sentiment.astype(float) for s in fused.sources)
     logits = (pooled + pool.sentiment_bias) / pool.temperature
     expected = logits - np.logaddexp.reduce(logits)
     np.testing.assert_allclose(fused.log_sentiment, expected, atol=1e-5)
 
-    pooled = sum(weights[r.source] * r.log_emotions.astype(float) for r in readings)
+    pooled = sum(s.weight * s.log_emotions.astype(float) for s in fused.sources)
     logits = (pooled + pool.emotion_bias) / pool.temperature
     raw = dict(zip(EMOTIONS, np.exp(logits - np.logaddexp.reduce(logits)), strict=True))
     sentiment = dict(zip(SENTIMENTS, np.exp(expected), strict=True))
@@ -64,6 +64,35 @@ def test_the_answer_is_the_formula_on_every_subset(pool: FusionPool, subset: tup
         for emotion, mass in group.items():
             agreed[emotion] += probability * mass / sum(group.values())
     np.testing.assert_allclose(np.exp(fused.log_emotions), list(agreed.values()), atol=1e-5)
+
+
+def test_a_source_is_a_linear_map_of_what_it_says(pool: FusionPool) -> None:
+    said = reading(Source.VOICE)
+    (fused,) = pool.infer([[said, reading(Source.TEXT)]])
+    (share,) = (s for s in fused.sources if s.source is Source.VOICE)
+    column = list(Source).index(Source.VOICE)
+    logits = np.maximum(np.concatenate([said.log_sentiment, said.log_emotions]).astype(float), -8)
+    with torch.inference_mode():
+        matrix, bias = pool.model.map[column].numpy(), pool.model.map_bias[column].numpy()
+    logits = logits + logits @ matrix + bias
+    for found, expected in ((share.log_sentiment, logits[:3]), (share.log_emotions, logits[3:])):
+        expected = expected - np.logaddexp.reduce(expected)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_untaught_pool_takes_a_source_at_its_word(tmp_path: Path) -> None:
+    save(tmp_path / "fusion.safetensors", FusionModel(FusionDimensions()), abstain_below=0.5)
+    said = reading(Source.TEXT)
+    (fused,) = FusionPool.load(tmp_path / "fusion.safetensors").infer([[said]])
+    np.testing.assert_allclose(fused.sources[0].log_emotions, said.log_emotions, atol=1e-2)
+
+
+def test_stance_is_sureness_and_conflict() -> None:
+    p = torch.tensor([[[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.2, 0.4, 0.4]], [[0.5, 0.3, 0.2]] * 3])
+    present = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    found = stance(p.log(), present)
+    torch.testing.assert_close(found[0, :2], torch.tensor([[0.7, 0.6], [0.7, 0.6]]))
+    torch.testing.assert_close(found[1, 0], torch.tensor([0.5, 0.0]))  # no one contradicts it
 
 
 @pytest.mark.parametrize("subset", SUBSETS)

@@ -14,7 +14,7 @@ from modalities import checkpoint as saved_as
 from modalities.errors import InputError, UnavailableError
 from modalities.reading import EMOTIONS
 from modalities.voice.infer import VoiceReader, head_path_of
-from modalities.voice.model import VoiceDimensions, WidePath, features
+from modalities.voice.model import VoiceDimensions, features, wide_path
 from modalities.voice.prepare import Segment
 from modalities.voice.prosody import N_PROSODY
 from training import folds, voice
@@ -86,19 +86,21 @@ def test_a_run_repeats_itself_to_the_bit(rows: list[Row], run_dir: Path, embedde
     assert all(torch.equal(first.state[name], second.state[name]) for name in first.state)
 
 
-def test_paths_weigh_what_they_are_worth(rows: list[Row], run_dir: Path) -> None:
+def test_the_encoder_weighs_what_it_is_worth(rows: list[Row], run_dir: Path) -> None:
     items = clips(rows, "dev", run_dir / "voice")
     target = torch.tensor([item.emotion for item in items])
     model = voice.start(None, SMALL_VOICE).eval()
     torch.nn.init.normal_(model.head.emotions.weight, std=3)  # loud, and untaught
 
+    frames = [features(item.samples(), model.dims) for item in items]
+
     def surprise() -> float:
-        emotions = allowed(voice.logits(model, items)[1], items)
+        emotions = allowed(voice.path_logits(model, frames)[1].sum(0), items)
         return float(torch.nn.functional.cross_entropy(emotions, target))
 
     before = surprise()
-    voice.weigh_paths(model, items)
-    assert surprise() < 0.9 * before
+    temperature = voice.weigh_paths(model, [], frames, items)
+    assert surprise() < 0.9 * before and all(0 < t < np.inf for t in temperature.values())
 
 
 @pytest.mark.parametrize("options", [{"freeze": 1}, {"peft": "lora"}], ids=str)
@@ -115,7 +117,7 @@ def test_fine_tuning_keeps_what_is_frozen(
     before, after = saved_as.load(embedded), saved_as.load(out)
     assert before.dims == after.dims and before.state.keys() == after.state.keys()
     changed = {n for n in before.state if not torch.equal(before.state[n], after.state[n])}
-    assert {"wide.all.1.weight", "wide.robust.1.weight", "head.emotions.weight"} <= changed
+    assert {"wide.network.1.weight", "wide.robust.1.weight", "head.emotions.weight"} <= changed
     assert not any(n.startswith("encoder.conv") for n in changed)
     in_block = {n for n in changed if n.startswith("encoder.blocks.0.")}
     assert bool(in_block) == ("peft" in options)
@@ -186,7 +188,7 @@ def test_held_out_speakers_and_sentences_train_nothing(data: Path, run_dir: Path
 
 
 def clip(emotion: int, sentiment: int, held: tuple[bool, ...]) -> Clip:
-    return Clip(np.zeros(1, np.int16), 0, 1, "some", held, emotion, sentiment)
+    return Clip(np.zeros(1, np.int16), 0, 1, "some", "some/one", held, emotion, sentiment)
 
 
 def test_a_set_teaches_only_labels_it_has() -> None:
@@ -247,18 +249,18 @@ def test_another_speaker_changes_voice_and_tempo_but_not_what_is_voiced() -> Non
 
 def test_folds_answer_from_what_is_not_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Held-out clips carry the wrong label: a model that learnt from them would answer it."""
-    monkeypatch.setattr(folds, "RECIPE", Recipe(epochs=6, learning_rate=3e-3, patience=6))
+    monkeypatch.setattr(folds, "RECIPE", Recipe(epochs=12, learning_rate=3e-3, patience=12))
     torch.manual_seed(0)
     n, every = 256, (True,) * 7
-    n_functionals = len(WidePath(voice.DIMS).mean)
+    n_functionals = len(wide_path(voice.DIMS).mean)
     emotion = torch.arange(n) % 2
     plain = torch.randn(n, n_functionals) * 0.1 + emotion.unsqueeze(1)
-    heard = plain.repeat(len(folds.VOICE_SHARES), 1, 1)
+    heard, often = plain.repeat(2, 1, 1), torch.tensor([0.5, 0.5])
     asked = np.arange(n) >= n - 40
     items = [
         clip(int(1 - e if out else e), -1, every) for e, out in zip(emotion, asked, strict=True)
     ]
-    answers = folds._answers(folds.Table([], items, plain, heard), ~asked, asked, EMOTIONS)
+    answers = folds._answers(folds.Table([], items, plain, heard, often), ~asked, asked, EMOTIONS)
     assert (answers[0] == emotion[asked].numpy()).mean() > 0.9
 
 
