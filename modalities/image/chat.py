@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +10,11 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from modalities.image.bubbles import Region, find_regions
+from modalities.image.bubbles import Areas
 from modalities.image.ocr import Box, OcrLine
-from modalities.image.sides import Side, bounds, find_bubbles, overlap
+from modalities.image.parts import Parts, holds_picture, is_voice, take_apart
+from modalities.image.sides import Bubble, Page, Side, bounds, find_bubbles, overlap
+from modalities.image.times import is_time, without_clock
 
 
 class Kind(StrEnum):
@@ -32,6 +33,8 @@ class ReadMessage:
     box         x0, y0, x1, y1 in its pixels: of the bubble, else of the text
     confidence  the OCR's, mean over characters, [0, 1]
     time_text   the time in or beside the bubble, else the last timestamp above; "" for none
+    quoted      the message that it answers, as its bubble quotes it; "" for none
+    sender      the name in the bubble or just above it; "" for none
     """
 
     text: str
@@ -41,35 +44,13 @@ class ReadMessage:
     box: Box
     confidence: float
     time_text: str = ""
+    quoted: str = ""
+    sender: str = ""
 
 
-_CLOCK = (
-    r"(?:[上下]午|凌晨|清晨|早上|中午|傍晚|晚上|[AaPp][Mm])?\s*"
-    r"\d{1,2}[:：]\d{2}(?:[:：]\d{2})?\s*(?:[AaPp]\.?[Mm]\.?)?"
-)
-_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
-_DAY = (
-    r"今天|昨天|前天|刚刚|(?:星期|周|礼拜)[一二三四五六日天]"
-    r"|(?:(?:19|20)\d{2}年)?\d{1,2}月\d{1,2}[日号]|(?:19|20)\d{2}[-/.]\d{1,2}[-/.]\d{1,2}"
-    r"|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)?\d{2}|\d{1,2}/\d{1,2}"
-    rf"|{_MONTH}\s*\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s*(?:19|20)\d{{2}})?"
-    rf"|\d{{1,2}}(?:st|nd|rd|th)?\s*{_MONTH}(?:,?\s*(?:19|20)\d{{2}})?"
-    r"|(?i:today|yesterday|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?)"
-)
-# Read marks beside a time come out of the OCR as ticks, slashes or letters like v.
-_TICKS = r"[\s✓✔√/\\|vVwWyY]{0,4}"
-_TIME = re.compile(rf"(?:(?:{_CLOCK}|{_DAY})(?:[\s,，.·•|—–-]|at)*){{1,5}}{_TICKS}")
-_CLOCK_AT_END = re.compile(rf"\s*({_CLOCK}){_TICKS}$")
-
-
-# Outside of bubbles the OCR reads patterns, too, as letters; it is then less sure of them.
-_LEAST_CONFIDENCE = 0.7
-
-
-def is_time(text: str) -> bool:
-    """Whether a line says a date, a time, or both, and nothing else (Chinese and English)."""
-    short = len(text) <= 40  # and so is the search, whatever the text
-    return short and any(map(str.isalnum, text)) and _TIME.fullmatch(text.strip()) is not None
+# The OCR reads patterns, too, as letters; it is then less sure of them.
+_LEAST_CONFIDENCE = 0.5  # outside of bubbles
+_LEAST_ELSEWHERE = 0.7  # in a picture that is no chat
 
 
 def is_chat(messages: Sequence[ReadMessage]) -> bool:
@@ -84,22 +65,26 @@ def read_messages(
 
     Where no bubble is found the picture is no chat: its words are then one TEXT, times apart.
     """
-    regions = find_regions(pixels, lines)
-    bubbles = find_bubbles(regions, pixels)
+    areas = Areas(pixels)
+    texts = areas.of_lines(lines)
+    bubbles, columns = find_bubbles(areas, texts, pixels)
+    bubbles = [bubble for bubble in bubbles if not holds_picture(bubble, pixels)]
     if not bubbles:
-        return _plain_text(lines, page)
-    said = [_message(bubble, side, page) for bubble, side in bubbles.items()]
-    if any(message.time_text for message in said):
-        # Where one bubble holds its time, an OCR line may hold text and time at once.
-        said = [_split_clock(message) for message in said]
+        return plain_text(lines, page)
+    parts = [take_apart(bubble, pixels) for bubble in bubbles]
+    clocks = any(part.clock for part in parts)
+    said = [
+        _message(bubble, part, clocks, page) for bubble, part in zip(bubbles, parts, strict=True)
+    ]
+    inside = {line for bubble in bubbles for line in (*bubble.area.lines, *bubble.quoted)}
     rest = [
-        _outside(row, pixels.shape[1], said, page)
-        for region in regions
-        if region not in bubbles
-        for row in rows(region.lines)
+        _outside(row, columns, said, page)
+        for area in texts
+        for row in rows([line for line in area.lines if line not in inside])
+        if row.text and row.confidence >= _LEAST_CONFIDENCE
     ]
     found = sorted(said + rest, key=lambda message: (message.box[1], message.box[0]))
-    return _with_times(found)
+    return _with_senders(_with_times(found))
 
 
 def rows(lines: Sequence[OcrLine]) -> list[OcrLine]:
@@ -132,53 +117,48 @@ def _is_wide(character: str) -> bool:
 
 def _join(lines: Sequence[OcrLine]) -> OcrLine:
     """Lines in their order as one, confidence weighted by characters."""
-    weights = [len(line.text) for line in lines]
+    weights = [max(len(line.text), 1) for line in lines]
     confidence = float(np.average([line.confidence for line in lines], weights=weights))
     return OcrLine(
         join_text([line.text for line in lines]), bounds([line.box for line in lines]), confidence
     )
 
 
-def _message(bubble: Region, side: Side, page: int) -> ReadMessage:
-    body, clock = _apart(bubble.lines)
-    joined = _join(body)
-    time_text = clock[-1].text if clock else ""
+def _message(bubble: Bubble, parts: Parts, clocks: bool, page: int) -> ReadMessage:
+    """`clocks` says whether the chat's bubbles hold their times."""
+    body = _join(rows(parts.body))
+    time_text = parts.clock[-1].text if parts.clock else ""
+    kind, text = Kind.MESSAGE, body.text
+    if clocks and not time_text:
+        if is_time(text):
+            kind = Kind.TIMESTAMP  # of a picture's bubble, or of one that is cut
+        else:  # An OCR line may hold text and time at once.
+            text, time_text = without_clock(text)
+    if is_voice(text):
+        kind = Kind.SYSTEM
     return ReadMessage(
-        joined.text, Kind.MESSAGE, side, page, bubble.box, joined.confidence, time_text
+        text,
+        kind,
+        bubble.side,
+        page,
+        bubble.box,
+        body.confidence,
+        time_text=time_text,
+        quoted=join_text([row.text for row in rows(parts.quoted)]),
+        sender=join_text([row.text for row in rows(parts.name)]),
     )
 
 
-def _apart(lines: Sequence[OcrLine]) -> tuple[list[OcrLine], list[OcrLine]]:
-    """A bubble's rows of text, and its small time at the lower right, if it has one."""
-    tallest = max(line.box[3] - line.box[1] for line in lines)
-    bottom = max(line.box[3] for line in lines)
-    clock = [
-        line
-        for line in lines
-        if is_time(line.text)
-        and line.box[3] - line.box[1] < 0.85 * tallest
-        and line.box[3] > bottom - 0.5 * tallest
-    ]
-    return rows([line for line in lines if line not in clock]), clock
-
-
-def _split_clock(message: ReadMessage) -> ReadMessage:
-    match = _CLOCK_AT_END.search(message.text)
-    if message.time_text or match is None or match.start() == 0:
-        return message
-    return replace(message, text=message.text[: match.start()], time_text=match[1].strip())
-
-
-def _outside(row: OcrLine, width: int, said: Sequence[ReadMessage], page: int) -> ReadMessage:
+def _outside(row: OcrLine, columns: Page, said: Sequence[ReadMessage], page: int) -> ReadMessage:
     """A row outside of every bubble: a timestamp, a sender's name, or part of the app."""
     x0, y0, x1, y1 = row.box
     height = y1 - y0
-    centred = abs(x0 + x1 - width) < 2 * 0.08 * width
+    centred = abs(x0 + x1 - columns.left - columns.right) < 2 * 0.08 * columns.width
     kind = Kind.SYSTEM
     if is_time(row.text):
         beside = any(overlap(row.box, message.box, axis=1) > 0.5 * height for message in said)
         kind = Kind.TIMESTAMP if centred or beside else Kind.SYSTEM
-    elif any(_is_above(row.box, message, width) for message in said):
+    elif any(_is_above(row.box, message, columns.width) for message in said):
         kind = Kind.NAME
     return ReadMessage(row.text, kind, Side.NONE, page, row.box, row.confidence)
 
@@ -205,8 +185,25 @@ def _with_times(found: Sequence[ReadMessage]) -> list[ReadMessage]:
     return made
 
 
-def _plain_text(lines: Sequence[OcrLine], page: int) -> list[ReadMessage]:
-    ordered = rows([line for line in lines if line.confidence >= _LEAST_CONFIDENCE])
+def _with_senders(found: Sequence[ReadMessage]) -> list[ReadMessage]:
+    """Give messages the name that stands just above them."""
+    made: list[ReadMessage] = []
+    for message in found:
+        above = made[-1] if made else None
+        if (
+            message.kind is Kind.MESSAGE
+            and not message.sender
+            and above is not None
+            and above.kind is Kind.NAME
+        ):
+            message = replace(message, sender=above.text)
+        made.append(message)
+    return made
+
+
+def plain_text(lines: Sequence[OcrLine], page: int = 0) -> list[ReadMessage]:
+    """What is written in a picture that is no chat: its times, and its words as one TEXT."""
+    ordered = rows([line for line in lines if line.text and line.confidence >= _LEAST_ELSEWHERE])
     words = [row for row in ordered if not is_time(row.text)]
     times = [row for row in ordered if is_time(row.text)]
     made = [

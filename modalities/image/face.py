@@ -43,8 +43,12 @@ class FaceFinder:
         }
 
     def find(self, pixels: NDArray[np.uint8]) -> Box | None:
-        """The largest face in (h, w, 3) RGB pixels, framed as FER2013's are; None without one,
-        or where it is drawn.
+        """The largest of `find_all`; None without one."""
+        return next(iter(self.find_all(pixels)), None)
+
+    def find_all(self, pixels: NDArray[np.uint8]) -> list[Box]:
+        """Faces in (h, w, 3) RGB pixels, framed as FER2013's are, largest first; none where the
+        largest is drawn.
 
         In a picture of at most CROP_SIDE pixels a side the frame is the whole picture.
         """
@@ -74,17 +78,19 @@ class FaceFinder:
             if len(found):
                 break
         else:
-            return None
+            return []
         if is_crop:
-            return 0, 0, width, height
-        x, y, side, _ = max(found, key=lambda box: int(box[2]))
-        centre = (np.array([x, y]) + side / 2 - border) / scale
-        half = FRAME * side / scale / 2
-        x0, y0 = np.floor(np.maximum(centre - half, 0)).astype(int)
-        x1, y1 = np.ceil(np.minimum(centre + half, (width, height))).astype(int)
-        if (pixels[y0:y1, x0:x1].min(axis=2) > PAPER_WHITE).mean() > MOST_PAPER:
-            return None
-        return int(x0), int(y0), int(x1), int(y1)
+            return [(0, 0, width, height)]
+        boxes = []
+        for x, y, side, _ in sorted(found, key=lambda box: -int(box[2])):
+            centre = (np.array([x, y]) + side / 2 - border) / scale
+            half = FRAME * side / scale / 2
+            x0, y0 = np.floor(np.maximum(centre - half, 0)).astype(int)
+            x1, y1 = np.ceil(np.minimum(centre + half, (width, height))).astype(int)
+            if (pixels[y0:y1, x0:x1].min(axis=2) > PAPER_WHITE).mean() > MOST_PAPER:
+                break  # a drawing, and so are the smaller ones
+            boxes.append((int(x0), int(y0), int(x1), int(y1)))
+        return boxes
 
 
 def _tilted(grey: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalities import checkpoint
+from modalities.image.kinds import ImageKind
 from modalities.image.model import SIZE, VisionDimensions, VisionModel
 from modalities.reading import Quality, Reading, Source
 
@@ -53,11 +54,14 @@ class VisionReader:
     """A BatchModel over VisionItems; cost in pixels."""
 
     name = "image"
+    # What the embedded encoder has learned; of any other picture it knows nothing.
+    kinds = frozenset({ImageKind.FACE, ImageKind.STICKER})
 
     def __init__(self, saved: checkpoint.Checkpoint, device: str) -> None:
         self.revision = saved.revision
         self.device = device
         self.dims = VisionDimensions(**saved.dims)
+        self.size = self.dims.size  # side of its input, pixels
         self.max_batch_cost = max(64.0 * SIZE**2, 8.0 * self.dims.size**2)
         self.calibration = Calibration(**saved.extra["calibration"])
         self.model = VisionModel(self.dims)

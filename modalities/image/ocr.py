@@ -10,20 +10,29 @@ import cv2
 import numpy as np
 import rapidocr
 from numpy.typing import NDArray
+from rapidocr.utils.process_img import get_rotate_crop_image
 
 from modalities.errors import UnavailableError
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1, pixels, x1 and y1 exclusive
 
-MAX_WIDTH = 2000  # wider pictures are shrunk to it: phone text stays above 20 px
+# Detection pays by the pixel and needs no sharp letters: it runs on a shrunk copy, and once more on
+# a larger one where the lines found turn out to be low. Letters are read at full size.
+FIRST_SIDE = 800  # pixels that the short side is shrunk to at first
+LOW_LINE = 15.0  # pixels in the copy; lines whose median is lower are looked for again
+GOOD_LINE = 22.0  # pixels that they are brought to
 MIN_LONG_SIDE = 736  # smaller pictures are enlarged: the detector misses text under 10 px
 MAX_ENLARGEMENT = 4.0
-TILE_PIXELS = 1_800_000  # one pass of the detector; bounds its memory to some 600 MB
+TILE_PIXELS = 1_800_000  # of one pass of the detector; bounds its memory to some 600 MB
 
 
 @dataclass(frozen=True)
 class OcrLine:
-    """One line of text as it was found; confidence in [0, 1]."""
+    """One line of text as it was found; confidence in [0, 1].
+
+    Of a script that the OCR does not know (Arabic, Hebrew) the text is wrong or "", and the
+    confidence low.
+    """
 
     text: str
     box: Box
@@ -47,12 +56,12 @@ class Ocr:
         self._engine = rapidocr.RapidOCR(
             params={
                 "Global.log_level": "critical",  # it would log what it reads
-                "Global.use_cls": False,  # screenshots are upright
-                "Global.max_side_len": MAX_WIDTH,
+                "Global.use_preprocess_img": False,  # sizes are chosen here
                 "EngineConfig.onnxruntime.intra_op_num_threads": threads,
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-                "Det.limit_side_len": 32,  # sizes are chosen here
+                "Det.limit_side_len": 32,
                 "Det.unclip_ratio": 1.8,  # at 1.6 a last "？" was cut off now and then
+                "Rec.rec_batch_num": 1,  # more are padded to the longest, which is slower
                 **{f"{part}.model_path": str(path) for part, path in paths.items()},
             }
         )
@@ -64,24 +73,54 @@ class Ocr:
         grow with its height.
         """
         height, width = pixels.shape[:2]
-        scale = min(1.0, MAX_WIDTH / width)
-        scale = max(scale, min(MAX_ENLARGEMENT, MIN_LONG_SIDE / max(height, width)))
-        lines = []
-        for top, bottom in cut_rows(pixels, round(TILE_PIXELS / (width * scale * scale))):
+        scale = max(
+            min(1.0, FIRST_SIDE / min(height, width)),
+            min(MAX_ENLARGEMENT, MIN_LONG_SIDE / max(height, width)),
+        )
+        tiles = self._detect(pixels, scale)
+        heights = [_height(quad) for _, quads in tiles for quad in quads]
+        if heights and (low := float(np.median(heights)) * scale) < LOW_LINE:
+            larger = min(scale * GOOD_LINE / low, MAX_ENLARGEMENT)
+            tiles = self._detect(pixels, larger)
+        return [
+            self._recognise(pixels[top:bottom], quad, top)
+            for (top, bottom), quads in tiles
+            for quad in quads
+        ]
+
+    def _detect(
+        self, pixels: NDArray[np.uint8], scale: float
+    ) -> list[tuple[tuple[int, int], list[NDArray[np.float32]]]]:
+        """Tiles (top, bottom) with their lines' corners (4, 2) x, y in the tile, clockwise."""
+        tiles = []
+        for top, bottom in cut_rows(pixels, round(TILE_PIXELS / (pixels.shape[1] * scale * scale))):
             tile = cv2.cvtColor(pixels[top:bottom], cv2.COLOR_RGB2BGR)
             if scale != 1.0:
                 method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
                 tile = cv2.resize(tile, None, fx=scale, fy=scale, interpolation=method)
             with self._lock:
-                found = self._engine(tile)
-            if found.txts is None:
-                continue
-            for quad, text, confidence in zip(found.boxes, found.txts, found.scores, strict=True):
-                x0, y0 = np.floor(quad.min(0) / scale).astype(int)
-                x1, y1 = np.ceil(quad.max(0) / scale).astype(int)
-                box = (int(x0), int(y0) + top, int(x1), int(y1) + top)
-                lines.append(OcrLine(text.strip(), box, float(confidence)))
-        return lines
+                found = self._engine(tile, use_det=True, use_cls=False, use_rec=False)
+            quads = [] if found.boxes is None else [quad / scale for quad in found.boxes]
+            tiles.append(((top, bottom), sorted(quads, key=lambda quad: quad[:, 1].mean())))
+        return tiles
+
+    def _recognise(self, tile: NDArray[np.uint8], quad: NDArray[np.float32], top: int) -> OcrLine:
+        crop = get_rotate_crop_image(tile, quad.astype(np.float32))
+        with self._lock:
+            found = self._engine(
+                cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), use_det=False, use_cls=False, use_rec=True
+            )
+        x0, y0 = np.floor(quad.min(0)).astype(int)
+        x1, y1 = np.ceil(quad.max(0)).astype(int)
+        height, width = tile.shape[:2]
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+        box = (int(x0), int(y0) + top, int(x1), int(y1) + top)
+        return OcrLine(found.txts[0].strip(), box, float(found.scores[0]))
+
+
+def _height(quad: NDArray[np.float32]) -> float:
+    """Of a line by its corners, clockwise from the upper left."""
+    return float(np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2
 
 
 def cut_rows(pixels: NDArray[np.uint8], max_rows: int) -> list[tuple[int, int]]:

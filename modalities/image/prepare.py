@@ -1,55 +1,57 @@
 """Image bytes → what can be read of them: a chat's messages, words, and a crop for the encoder.
 
-CPU only. A picture with chat bubbles is a SCREENSHOT and is read for its messages alone; one with
-a face is read for the face; any other for the whole picture. Words are read in all of them.
+CPU only. What sort of picture it is decides the route: a SCREENSHOT is read for its messages alone,
+a DOCUMENT for its words alone, a FACE for the face, a STICKER or a PHOTO for the whole picture.
+Words are read in all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from modalities.image.chat import Kind, ReadMessage, is_chat, read_messages
+from modalities.image.chat import Kind, ReadMessage, is_chat, plain_text, read_messages
 from modalities.image.decode import ImageLimits, decode
 from modalities.image.face import CROP_SIDE, FaceFinder
 from modalities.image.infer import VisionItem
+from modalities.image.kinds import MEASURED_SIDE, Classified, ImageKind, classify, measure
 from modalities.image.model import SIZE
 from modalities.image.ocr import Box, Ocr, OcrLine
 from modalities.reading import Quality
 
-MEASURED_SIDE = 640  # detail is measured on a picture shrunk to this
 EDGE_LEVELS = 12  # of 255: what two neighbours on an edge differ by
+LEAST_CONFIDENCE = 0.5  # of the OCR, which reads patterns, too, as letters
 LEAST_DETAIL = 0.01  # share of pixels on edges, words aside; below it there is nothing to see
-
-
-class ImageKind(StrEnum):
-    SCREENSHOT = "screenshot"
-    FACE = "face"
-    PICTURE = "picture"
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedImage:
     """What was found in one picture.
 
+    classified     what sort of picture it is, which decides how it is read
     width, height  of the upright picture, pixels
     messages       everything read, from top to bottom; what a caller says is MESSAGE and TEXT
+    faces          their boxes, largest first
     vision         the crop for the vision encoder; None where a picture has nothing to say
     quality        ocr_confidence, face, sharpness and characters (of what counts as said)
     notes          what a caller should know: a frame left out, nothing found
     """
 
-    kind: ImageKind
+    classified: Classified
     width: int
     height: int
     messages: tuple[ReadMessage, ...]
+    faces: tuple[Box, ...]
     vision: VisionItem | None
     quality: Quality
     notes: tuple[str, ...]
+
+    @property
+    def kind(self) -> ImageKind:
+        return self.classified.kind
 
 
 class ImagePreparer:
@@ -74,23 +76,17 @@ class ImagePreparer:
         image = decode(content, limits or ImageLimits())
         pixels, notes = image.pixels, list(image.notes)
         # A small crop of a face holds no words, but the OCR finds some in the features.
-        small = max(pixels.shape[:2]) <= CROP_SIDE
-        face = self._faces.find(pixels) if small else None
-        lines = [] if face else self._ocr.read(pixels)
-        messages = tuple(read_messages(pixels, lines, page))
-        said = [m for m in messages if m.kind in (Kind.MESSAGE, Kind.TEXT)]
-        kind, vision = ImageKind.SCREENSHOT, None
+        faces = self._faces.find_all(pixels) if max(pixels.shape[:2]) <= CROP_SIDE else []
+        lines = [] if faces else self._ocr.read(pixels)
+        messages = read_messages(pixels, lines, page)
         if not is_chat(messages):
-            face = face or self._faces.find(pixels)
-            kind, vision = _look(pixels, lines, face, self._crop_size)
-            if messages and not said:
-                notes.append("only dates and times are written in the picture")
-            if vision is None:
-                notes.append(
-                    "nothing but text is in the picture"
-                    if lines
-                    else "the picture is blank: no text, no face and hardly any detail"
-                )
+            faces = faces or self._faces.find_all(pixels)
+        classified = classify(measure(pixels, lines, messages, faces))
+        messages = _of_kind(messages, lines, classified.kind, page)
+        said = [m for m in messages if m.kind in (Kind.MESSAGE, Kind.TEXT)]
+        vision = _look(pixels, lines, faces, classified.kind, self._crop_size)
+        if not said and vision is None:
+            notes.append(_why_nothing(messages, classified.kind))
         quality = Quality(
             characters=float(sum(len(m.text) for m in said)),
             ocr_confidence=_mean_confidence(said),
@@ -98,16 +94,37 @@ class ImagePreparer:
             sharpness=sharpness(pixels),
         )
         height, width = pixels.shape[:2]
-        return PreparedImage(kind, width, height, messages, vision, quality, tuple(notes))
+        return PreparedImage(
+            classified, width, height, tuple(messages), tuple(faces), vision, quality, tuple(notes)
+        )
+
+
+def _of_kind(
+    messages: list[ReadMessage], lines: list[OcrLine], kind: ImageKind, page: int
+) -> list[ReadMessage]:
+    """A screenshot without a bubble says nothing; elsewhere a box with words is no bubble."""
+    if kind is ImageKind.SCREENSHOT:
+        return [replace(m, kind=Kind.SYSTEM) if m.kind is Kind.TEXT else m for m in messages]
+    return plain_text(lines, page) if is_chat(messages) else messages
 
 
 def _look(
-    pixels: NDArray[np.uint8], lines: list[OcrLine], face: Box | None, size: int
-) -> tuple[ImageKind, VisionItem | None]:
-    if face is not None:
-        return ImageKind.FACE, crop(pixels, face, size)
-    seen = detail(pixels, lines) >= LEAST_DETAIL
-    return ImageKind.PICTURE, crop(pixels, None, size) if seen else None
+    pixels: NDArray[np.uint8], lines: list[OcrLine], faces: list[Box], kind: ImageKind, size: int
+) -> VisionItem | None:
+    if kind in (ImageKind.SCREENSHOT, ImageKind.DOCUMENT):
+        return None
+    if faces:
+        return crop(pixels, faces[0], size)
+    words = [line for line in lines if line.text and line.confidence >= LEAST_CONFIDENCE]
+    return crop(pixels, None, size) if detail(pixels, words) >= LEAST_DETAIL else None
+
+
+def _why_nothing(messages: list[ReadMessage], kind: ImageKind) -> str:
+    if kind is ImageKind.SCREENSHOT:
+        return "the screenshot shows no message"
+    if messages:
+        return "only dates and times are written in the picture"
+    return "the picture is blank: no text, no face and hardly any detail"
 
 
 def crop(pixels: NDArray[np.uint8], face: Box | None, size: int) -> VisionItem:

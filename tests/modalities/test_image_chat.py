@@ -15,9 +15,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from modalities.image.chat import Kind, ReadMessage, is_chat, is_time, join_text, read_messages
+from modalities.image.chat import Kind, ReadMessage, is_chat, join_text, read_messages
 from modalities.image.ocr import Ocr, cut_rows
 from modalities.image.sides import Side
+from modalities.image.times import is_time
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "data" / "screenshots"

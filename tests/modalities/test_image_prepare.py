@@ -15,8 +15,9 @@ from modalities.errors import InputError, LimitError
 from modalities.image.chat import Kind
 from modalities.image.decode import ImageLimits
 from modalities.image.face import FaceFinder
+from modalities.image.kinds import ImageKind
 from modalities.image.model import SIZE
-from modalities.image.prepare import ImageKind, ImagePreparer, _look, square
+from modalities.image.prepare import ImagePreparer, crop, square
 from modalities.image.sides import overlap
 from training.data import load_splits, read_table
 from training.rows import load, read_bytes
@@ -64,10 +65,9 @@ def test_a_screenshot_logs_and_prints_nothing(
 
 def test_only_times_give_a_note_and_no_crop(preparer: ImagePreparer) -> None:
     image = preparer.prepare((FOLDER / "times_720.png").read_bytes())
-    assert image.kind is ImageKind.PICTURE
     assert image.vision is None
     assert image.quality.characters == 0
-    assert any("only dates and times" in note for note in image.notes)
+    assert any("no message" in note for note in image.notes)
 
 
 @pytest.mark.parametrize("colour", ["white", "black", (120, 30, 200)])
@@ -75,7 +75,8 @@ def test_a_blank_picture_says_why_it_has_no_reading(
     preparer: ImagePreparer, colour: str | tuple[int, int, int]
 ) -> None:
     image = preparer.prepare(encode(Image.new("RGB", (300, 200), colour)))
-    assert (image.kind, image.vision, image.messages) == (ImageKind.PICTURE, None, ())
+    assert (image.kind, image.vision, image.messages) == (ImageKind.PHOTO, None, ())
+    assert image.classified.confidence <= 0.5
     assert any("blank" in note for note in image.notes)
 
 
@@ -83,7 +84,7 @@ def test_a_picture_without_text_or_face_is_read_whole(preparer: ImagePreparer) -
     y, x = np.mgrid[:200, :300]
     pixels = np.stack([x * 255 // 300, y * 255 // 200, ((x // 20 + y // 20) % 2) * 200], axis=-1)
     image = preparer.prepare(encode(Image.fromarray(pixels.astype(np.uint8))))
-    assert image.kind is ImageKind.PICTURE
+    assert image.kind is ImageKind.PHOTO
     assert image.messages == ()
     assert image.vision is not None
     assert image.vision.pixels.shape == (SIZE, SIZE, 3)
@@ -129,8 +130,7 @@ def test_a_face_in_a_larger_picture_is_framed_and_grey(data: Path) -> None:
             continue
         shared = max(0, overlap(box, place, 0)) * max(0, overlap(box, place, 1))
         framed += shared > 0.75 * 160 * 160
-        _, item = _look(page, [], box, SIZE)
-        assert item is not None
+        item = crop(page, box, SIZE)
         assert item.quality.face == 1.0
         assert np.array_equal(item.pixels[..., 0], item.pixels[..., 2])
     assert framed >= 18  # 21 of these 40 when this was written; 55 of 80 untinted ones

@@ -1,0 +1,127 @@
+"""What stands in one bubble beside its message: a time, the sender's name, a quoted message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from modalities.image.bubbles import TOLERANCE, ink
+from modalities.image.ocr import OcrLine
+from modalities.image.sides import FAINTER, Bubble, Side
+from modalities.image.times import is_time
+
+INK = 40  # levels that one ink differs from another, or from what it stands on
+SATURATED = 60  # levels between the strongest and the weakest channel of a coloured ink
+SURE, UNSURE = 0.8, 0.5  # OCR confidence: an emoji, or a line cut in half, is read as another
+SMALL_TIME = 0.85  # of a line's height: a bubble's own time
+PICTURE = 1.6  # line heights that a picture in a bubble is wide and high, at least
+_LINK = re.compile(r"https?:|www\.|[a-z0-9-]+\.(?:com|cn|net|org)\b|^[@#]", re.IGNORECASE)
+# The drawn wave beside it comes out of the OCR as upright strokes, if at all.
+_VOICE = re.compile(r"[\W_ılIi1|丨山川叫皿]{0,8}?\d{1,3}\s?(?:[\"“”″'’′°º]{1,2}|秒|s)\W*")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Lines of one bubble, by what they are."""
+
+    body: list[OcrLine]
+    clock: list[OcrLine]
+    name: list[OcrLine]
+    quoted: list[OcrLine]
+
+
+def take_apart(bubble: Bubble, pixels: NDArray[np.uint8]) -> Parts:
+    """The lines of a bubble on (h, w, 3) RGB pixels; a body is left whatever happens."""
+    lines = sorted(bubble.area.lines, key=lambda line: line.box[1])
+    clock = _clock(lines)
+    rest = [line for line in lines if line not in clock]
+    if max(line.confidence for line in rest) >= SURE:
+        rest = [line for line in rest if line.confidence >= UNSURE]
+    inks = {line: ink(pixels, line, bubble.area.colour) for line in rest}
+    name = _name(rest, bubble, inks)
+    rest = [line for line in rest if line not in name]
+    quoted = [line for line in rest if _has_bar(line, bubble, pixels)]
+    if not quoted or len(quoted) == len(rest):
+        quoted = _faint_rows(rest, bubble, inks)
+    body = [line for line in rest if line not in quoted]
+    return Parts(body, clock, name, [*bubble.quoted, *quoted])
+
+
+def is_voice(text: str) -> bool:
+    """Whether a bubble's text is the length of a voice message, such as 17"."""
+    return len(text) <= 12 and _VOICE.fullmatch(text) is not None
+
+
+def holds_picture(bubble: Bubble, pixels: NDArray[np.uint8]) -> bool:
+    """Whether something large that is no text lies in a bubble: a card of goods, a link."""
+    x0, y0, x1, y1 = bubble.box
+    inside = pixels[y0:y1, x0:x1].astype(np.int16)
+    ends = np.stack([bubble.area.colour, bubble.area.last_colour])  # of a gradient
+    beyond = np.maximum(ends.min(0) - inside, inside - ends.max(0)).max(2)
+    differs = beyond > 2 * TOLERANCE
+    lines = [line.box for line in bubble.area.lines]
+    for left, top, right, bottom in lines + bubble.inner:
+        margin = (bottom - top) // 4
+        differs[
+            max(top - margin - y0, 0) : bottom + margin - y0, max(left - x0, 0) : right - x0
+        ] = 0
+    size = round(PICTURE * bubble.line_height)
+    kernel = np.ones((size, size), np.uint8)
+    return bool(cv2.erode(differs.astype(np.uint8), kernel, borderValue=0).any())
+
+
+def _clock(lines: Sequence[OcrLine]) -> list[OcrLine]:
+    """The small time at the lower right."""
+    tallest = max(line.box[3] - line.box[1] for line in lines)
+    bottom = max(line.box[3] for line in lines)
+    found = [
+        line
+        for line in lines
+        if is_time(line.text)
+        and line.box[3] - line.box[1] < SMALL_TIME * tallest
+        and line.box[3] > bottom - 0.5 * tallest
+    ]
+    return found if len(found) < len(lines) else []
+
+
+def _has_bar(line: OcrLine, bubble: Bubble, pixels: NDArray[np.uint8]) -> bool:
+    """Whether an upright stroke stands left of a line, over its whole height."""
+    x0, y0, _, y1 = line.box
+    height = y1 - y0
+    left = max(bubble.box[0] + 2, x0 - round(1.2 * height))
+    strip = pixels[y0 + height // 8 : y1 - height // 8, left : x0 - 1]
+    if not strip.size:
+        return False
+    differs = np.abs(strip.astype(np.int16) - bubble.area.colour).max(2) > INK / 2
+    columns = differs.mean(0) > 0.95  # (w,)
+    # With the bubble on both sides of it: neither the bubble's edge nor a letter.
+    return bool(columns.any() and not columns[0] and columns.sum() < 0.35 * height)
+
+
+def _faint_rows(
+    lines: Sequence[OcrLine], bubble: Bubble, inks: dict[OcrLine, NDArray[np.float64]]
+) -> list[OcrLine]:
+    """The first rows, where they are fainter than the rest."""
+    contrast = [float(np.abs(inks[line] - bubble.area.colour).max()) for line in lines]
+    for count in range(len(lines) - 1, 0, -1):
+        if max(contrast[:count]) < FAINTER * min(contrast[count:]):
+            return list(lines[:count])
+    return []
+
+
+def _name(
+    lines: Sequence[OcrLine], bubble: Bubble, inks: dict[OcrLine, NDArray[np.float64]]
+) -> list[OcrLine]:
+    """A first row in a colour of its own, over a message of another's."""
+    if bubble.side is not Side.LEFT or len(lines) < 2 or _LINK.search(lines[0].text):
+        return []
+    first = inks[lines[0]]
+    if np.ptp(first) < SATURATED or lines[1].box[1] < (lines[0].box[1] + lines[0].box[3]) / 2:
+        return []
+    others = [np.abs(first - inks[line]).max() for line in lines[1:]]
+    return [lines[0]] if min(others) > INK else []
