@@ -42,8 +42,13 @@ stubs: $(READY)
 proto: $(READY)  ## generate the stubs from proto/
 	$(call protoc,proto)
 
+# google/rpc and google/longrunning lie in googleapis-common-protos, one of them under its own name.
+SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+LONGRUNNING = google/longrunning/operations.proto=$(SITE)/google/longrunning/operations_proto.proto
+
 define protoc
-$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(PROTOS)
+$(BIN)/python -m grpc_tools.protoc -Iproto -I$(LONGRUNNING) -I$(SITE) \
+	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(PROTOS)
 endef
 
 bench: $(READY)  ## measure; writes bench/results/ and bench/RESULTS.md

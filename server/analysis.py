@@ -11,6 +11,8 @@ from enum import StrEnum
 from fusion.pool import Fused
 from modalities.errors import InputError
 from modalities.image.chat import ReadMessage
+from modalities.image.prepare import PreparedImage
+from modalities.image.sides import Side
 from modalities.reading import Modality, Reading
 
 
@@ -120,12 +122,28 @@ class Line:
 
     read: ReadMessage
     role: Role | None = None
-    reading: Reading | None = None
-    pooled: Fused | None = None  # of the reading alone: on the scale of every other answer
+    reading: Reading | None = None  # of source IMAGE_TEXT, its quality that of the OCR
+    words: Reading | None = None  # the same words as a text
+    pooled: Fused | None = None  # of `words`: the same as if they were sent as a text
 
     @property
     def readings(self) -> list[Reading]:
-        return [self.reading] if self.reading else []
+        return [self.words] if self.words else []
+
+
+@dataclass
+class ChatSide:
+    """One side of a chat in pictures: its messages that could be read, and one reading of all."""
+
+    side: Side
+    role: Role | None
+    lines: list[Line]
+    reading: Reading
+    pooled: Fused | None = None
+
+    @property
+    def readings(self) -> list[Reading]:
+        return [self.reading]
 
 
 @dataclass
@@ -139,7 +157,9 @@ class Outcome:
     readings: list[Reading] = field(default_factory=list)
     broken: list[InputError] = field(default_factory=list)  # content that cannot be decoded
     transcript: Transcript | None = None
+    pictures: list[PreparedImage | InputError] = field(default_factory=list)  # why it is broken
     lines: list[Line] = field(default_factory=list)
+    sides: list[ChatSide] = field(default_factory=list)  # left first
     pooled: Fused | None = None  # set where there are two readings
 
 

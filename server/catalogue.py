@@ -11,9 +11,9 @@ from emotion.v1.model_service_pb2 import (
     ServiceLimits,
 )
 from emotion.v1.types_pb2 import SourceResult
-from google.protobuf.duration_pb2 import Duration
 
 from modalities.errors import InputError
+from server.convert import duration_of
 from server.errors import NotFoundError
 from server.models import ModelInfo, Models
 from server.settings import Settings
@@ -49,16 +49,19 @@ class Catalogue:
     async def get_service_limits(
         self, _request: GetServiceLimitsRequest, _: float | None
     ) -> ServiceLimits:
-        settings, duration = self.settings, Duration()
-        duration.FromMilliseconds(round(settings.max_audio_s * 1000))
+        settings = self.settings
         return ServiceLimits(
             max_message_bytes=settings.max_message_bytes,
             max_text_characters=settings.max_text_characters,
-            max_audio_duration=duration,
+            max_audio_duration=duration_of(settings.max_audio_s),
             max_image_pixels=settings.max_image_pixels,
             max_image_side_pixels=settings.max_image_side_pixels,
             max_images=settings.max_images,
             max_messages=settings.max_messages,
+            max_streams=settings.max_streams,
+            max_call_duration=duration_of(settings.max_call_s),
+            max_chunk_bytes=settings.max_chunk_bytes,
+            stream_idle_timeout=duration_of(settings.stream_idle_s),
         )
 
     def _model(self, info: ModelInfo) -> Model:

@@ -6,14 +6,16 @@ import re
 import uuid
 from typing import TypeAlias
 
-from emotion.v1 import emotion_service_pb2, types_pb2
+from emotion.v1 import call_pb2, conversation_pb2, emotion_service_pb2, types_pb2
 
 from modalities.errors import InputError, LimitError
 from server.analysis import BytesPart, Call, Content, Role, TextPart
 from server.settings import Settings
 
 AnalyzeRequest: TypeAlias = (
-    emotion_service_pb2.AnalyzeEmotionRequest | emotion_service_pb2.AnalyzeConversationRequest
+    emotion_service_pb2.AnalyzeEmotionRequest
+    | emotion_service_pb2.AnalyzeConversationRequest
+    | call_pb2.StreamCallConfig
 )
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -72,12 +74,13 @@ def conversation_contents(
     if sum(message.HasField("image") for message in request.messages) > settings.max_images:
         raise LimitError(f"more than {settings.max_images} images in all", "messages")
     return [
-        _message(message, f"messages[{index}]", settings)
+        message_content(message, f"messages[{index}]", settings)
         for index, message in enumerate(request.messages)
     ]
 
 
-def _message(message: emotion_service_pb2.Message, at: str, settings: Settings) -> Content:
+def message_content(message: conversation_pb2.Message, at: str, settings: Settings) -> Content:
+    """Of the message in field `at`; raises InputError (LimitError over a limit) with the field."""
     has_text, has_audio, has_image = (message.HasField(name) for name in ("text", "audio", "image"))
     if not (has_text or has_audio or has_image):
         raise InputError("one of text, audio and image is needed", at)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from server.calls.cli import score_calls
+from server.options import Device, Set, Whisper, WhisperDir, settings_of
 from training.cli import train_app
 from training.data_cli import data_app
 from training.evaluation.cli import evaluate
@@ -53,16 +55,8 @@ app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 app.add_typer(data_app, name="data")
 app.command()(evaluate)
+app.command()(score_calls)
 
-Whisper = Annotated[
-    str | None, typer.Option(help="Whisper checkpoint, by name or path, for transcripts.")
-]
-WhisperDir = Annotated[Path | None, typer.Option(help="Where downloaded checkpoints lie.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as max_audio_s=60."),
-]
 Audio = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, readable=True, help="A recording.")
 ]
@@ -82,7 +76,7 @@ def serve(
     other: Set = None,
 ) -> None:
     """Serve emotion.v1 over gRPC until SIGTERM. EMOTION_* variables set what options do not."""
-    settings = _settings(
+    settings = settings_of(
         other, host=host, port=port, device=device, whisper=whisper, whisper_dir=whisper_dir
     )
     from server import logs, service
@@ -102,6 +96,12 @@ def analyze(
     as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
     customer_side: Annotated[str, typer.Option(help="auto, left or right, of a chat.")] = "auto",
     words: Annotated[bool, typer.Option(help="Offsets of each word of a transcript.")] = False,
+    annotate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png", help="Draw boxes, sides and scores; of several pages OUT-1.png, …"
+        ),
+    ] = None,
     timeout_s: Annotated[float, typer.Option(help="How long to wait for a server.")] = 300.0,
     device: Device = None,
     whisper: Whisper = None,
@@ -109,7 +109,7 @@ def analyze(
     other: Set = None,
 ) -> None:
     """Analyse a text, a recording and pictures as one utterance."""
-    settings = _settings(other, device=device, whisper=whisper, whisper_dir=whisper_dir)
+    settings = settings_of(other, device=device, whisper=whisper, whisper_dir=whisper_dir)
     request = build_request(text, audio, image or [], customer_side, words)
     if server is not None:
         from server import client
@@ -117,6 +117,8 @@ def analyze(
         response = client.analyze(server, request, timeout_s)
     else:
         response = asyncio.run(_in_process(request, settings))
+    if annotate is not None:
+        _annotate(annotate, request, response, settings)
     if as_json:
         from google.protobuf.json_format import MessageToJson
 
@@ -139,7 +141,7 @@ def analyze(
 @models_app.command("list")
 def list_models(whisper: Whisper = None, whisper_dir: WhisperDir = None, other: Set = None) -> None:
     """Show the models of this installation."""
-    settings = _settings(other, whisper=whisper, whisper_dir=whisper_dir)
+    settings = settings_of(other, whisper=whisper, whisper_dir=whisper_dir)
     from rich.console import Console
     from rich.table import Table
 
@@ -156,7 +158,7 @@ def list_models(whisper: Whisper = None, whisper_dir: WhisperDir = None, other: 
 @models_app.command("pull")
 def pull_model(name: str, whisper_dir: WhisperDir = None) -> None:
     """Download a Whisper checkpoint by its name."""
-    settings = _settings(None, whisper_dir=whisper_dir)
+    settings = settings_of(None, whisper_dir=whisper_dir)
     from modalities.errors import UnavailableError
     from modalities.voice import whisper_checkpoint
 
@@ -202,6 +204,21 @@ def build_request(
     )
 
 
+def _annotate(
+    path: Path,
+    request: AnalyzeEmotionRequest,
+    response: AnalyzeEmotionResponse,
+    settings: Settings,
+) -> None:
+    from modalities.image.decode import ImageLimits
+    from server.annotate import annotate
+
+    limits = ImageLimits(settings.max_image_pixels, settings.max_image_side_pixels)
+    contents = [image.content for image in request.images]
+    for written in annotate(contents, response, path, limits):
+        print(f"drawn: {written}", file=sys.stderr)
+
+
 async def _in_process(request: AnalyzeEmotionRequest, settings: Settings) -> AnalyzeEmotionResponse:
     from server import logs, models
     from server.pipeline import Pipeline
@@ -212,26 +229,6 @@ async def _in_process(request: AnalyzeEmotionRequest, settings: Settings) -> Ana
         return await pipeline.analyze(request)
     finally:
         await pipeline.close()
-
-
-def _settings(other: list[str] | None, **options: Any) -> Settings:
-    """Settings from the environment and the options that were given; raises InputError."""
-    from pydantic import ValidationError
-
-    from modalities.errors import InputError
-    from server.settings import Settings
-
-    given = {name: value for name, value in options.items() if value is not None}
-    for pair in other or []:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise InputError("NAME=VALUE is needed", "--set")
-        given[name] = value
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(first["msg"], ".".join(map(str, first["loc"]))) from None
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from emotion.v1.conversation_pb2 import ConversationSummary, MessageResult
 from emotion.v1.emotion_service_pb2 import (
     AnalyzeConversationRequest,
     AnalyzeConversationResponse,
     AnalyzeEmotionResponse,
-    ConversationSummary,
-    MessageResult,
 )
 from emotion.v1.types_pb2 import (
     Box,
@@ -20,9 +20,11 @@ from emotion.v1.types_pb2 import (
     Metadata,
     ModalityResult,
     ModelUse,
+    PictureResult,
     ReadMessage,
     Role,
     Sentiment,
+    SideResult,
     SourceResult,
     StageTiming,
     TranscriptSegment,
@@ -35,6 +37,9 @@ from google.protobuf.duration_pb2 import Duration
 from fusion.conversation import summarise
 from fusion.labels import valence_arousal
 from fusion.pool import Fused, FusionPool
+from modalities.errors import InputError
+from modalities.image.ocr import Box as PixelBox
+from modalities.image.prepare import PreparedImage
 from modalities.image.sides import Side
 from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading, score_of
 from server import analysis as domain
@@ -45,24 +50,16 @@ from server.course import Said
 def emotion_response(analysis: Analysis, pool: FusionPool, call: Call) -> AnalyzeEmotionResponse:
     fused = analysis.fused
     response = AnalyzeEmotionResponse(
-        fused=_fused(fused),
+        fused=fused_estimate(fused),
         modalities=_modalities(analysis),
         transcript=_transcript(analysis),
         messages=_messages(analysis),
-        metadata=_metadata(call),
+        pictures=_pictures(analysis),
+        metadata=metadata_of(call),
         request_id=call.request_id,
     )
     if fused is not None:
-        by_source = {reading.source: reading for reading in analysis.readings}
-        for share in fused.sources:
-            response.sources.add(
-                source=SourceResult.Source.Value(share.source.name),
-                modality=ModalityValue.Value(share.source.modality.name),
-                estimate=_estimate(by_source[share.source]),
-                weight=share.weight,
-                contribution=share.contribution,
-                share=share.share,
-            )
+        response.sources.extend(source_results(analysis.readings, fused))
         response.fusion.CopyFrom(_fusion(fused, pool))
     return response
 
@@ -74,34 +71,68 @@ def conversation_response(
     satisfaction: float | None,
     call: Call,
 ) -> AnalyzeConversationResponse:
-    response = AnalyzeConversationResponse(metadata=_metadata(call), request_id=call.request_id)
+    response = AnalyzeConversationResponse(metadata=metadata_of(call), request_id=call.request_id)
     for index, (message, analysis) in enumerate(zip(request.messages, analyses, strict=True)):
-        response.messages.append(
-            MessageResult(
-                index=index,
-                role=message.role,
-                offset=message.offset if message.HasField("offset") else None,
-                estimate=_fused(analysis.fused),
-                modalities=_modalities(analysis),
-                transcript=_transcript(analysis),
-                messages=_messages(analysis),
-            )
-        )
+        offset = message.offset if message.HasField("offset") else None
+        response.messages.append(message_result(index, message.role, offset, analysis))
     scores = [one.score for one in said if one.role is domain.Role.CUSTOMER]
     if scores:
-        shape = summarise(scores)
-        response.customer.CopyFrom(
-            ConversationSummary(
-                message_count=len(scores),
-                score=shape.score,
-                start=shape.start,
-                end=shape.end,
-                lowest=shape.lowest,
-                shift=shape.shift,
-                satisfaction=satisfaction,
-            )
-        )
+        response.customer.CopyFrom(conversation_summary(scores, satisfaction))
     return response
+
+
+def message_result(
+    index: int, role: Role, offset: Duration | None, analysis: Analysis
+) -> MessageResult:
+    """Of one message; `role` and `offset` as its sender said."""
+    return MessageResult(
+        index=index,
+        role=role,
+        offset=offset,
+        estimate=fused_estimate(analysis.fused),
+        modalities=_modalities(analysis),
+        transcript=_transcript(analysis),
+        messages=_messages(analysis),
+        pictures=_pictures(analysis),
+    )
+
+
+def conversation_summary(
+    scores: Sequence[float], satisfaction: float | None
+) -> ConversationSummary:
+    """Of the customer's scores in order, at least one."""
+    shape = summarise(scores)
+    return ConversationSummary(
+        message_count=len(scores),
+        score=shape.score,
+        start=shape.start,
+        end=shape.end,
+        lowest=shape.lowest,
+        shift=shape.shift,
+        satisfaction=satisfaction,
+    )
+
+
+def source_results(readings: Sequence[Reading], fused: Fused) -> list[SourceResult]:
+    """The terms of an answer that was pooled from `readings`."""
+    by_source = {reading.source: reading for reading in readings}
+    return [
+        SourceResult(
+            source=SourceResult.Source.Value(share.source.name),
+            modality=ModalityValue.Value(share.source.modality.name),
+            estimate=_estimate(
+                replace(
+                    by_source[share.source],
+                    log_sentiment=share.log_sentiment,
+                    log_emotions=share.log_emotions,
+                )
+            ),
+            weight=share.weight,
+            contribution=share.contribution,
+            share=share.share,
+        )
+        for share in fused.sources
+    ]
 
 
 def _estimate(reading: Reading) -> Estimate:
@@ -110,7 +141,7 @@ def _estimate(reading: Reading) -> Estimate:
     return _distributions(reading.log_sentiment, reading.log_emotions, confidence, False)
 
 
-def _fused(fused: Fused | None) -> Estimate:
+def fused_estimate(fused: Fused | None) -> Estimate:
     """The pool's answer; where there is none, an abstention."""
     if fused is None:
         return Estimate(abstained=True)
@@ -122,7 +153,7 @@ def _fused(fused: Fused | None) -> Estimate:
 def _of_part(readings: Sequence[Reading], pooled: Fused | None) -> Estimate | None:
     """The estimate of something with one source, or with two that were pooled."""
     if pooled is not None:
-        return _fused(pooled)
+        return fused_estimate(pooled)
     return _estimate(readings[0]) if readings else None
 
 
@@ -153,6 +184,7 @@ def _modalities(analysis: Analysis) -> list[ModalityResult]:
             remedy=outcome.remedy,
             estimate=_of_part(outcome.readings, outcome.pooled),
             share=sum(s.share for s in shares if s.source.modality is outcome.modality),
+            sides=[_side(side) for side in outcome.sides],
         )
         for outcome in analysis.outcomes
     ]
@@ -194,15 +226,15 @@ def _transcript_of(transcript: domain.Transcript) -> TranscriptMessage:
         language=max(set(languages), key=languages.count) if languages else "",
         segments=[
             TranscriptSegment(
-                start_offset=_duration(speech.start_s),
-                end_offset=_duration(speech.end_s),
+                start_offset=duration_of(speech.start_s),
+                end_offset=duration_of(speech.end_s),
                 text=speech.text,
                 confidence=speech.confidence,
                 words=[
                     Word(
                         text=word.text,
-                        start_offset=_duration(word.start_s),
-                        end_offset=_duration(word.end_s),
+                        start_offset=duration_of(word.start_s),
+                        end_offset=duration_of(word.end_s),
                     )
                     for word in speech.words
                 ],
@@ -219,36 +251,79 @@ def _messages(analysis: Analysis) -> list[ReadMessage]:
 
 def _message(line: domain.Line) -> ReadMessage:
     read = line.read
-    left, top, right, bottom = read.box
-    has_side = read.side is not Side.NONE
     return ReadMessage(
         kind=ReadMessage.Kind.Value(read.kind.name),
         text=read.text,
         page=read.page,
-        box=Box(left=left, top=top, right=right, bottom=bottom),
-        side=ReadMessage.Side.Value(read.side.name if has_side else "SIDE_UNSPECIFIED"),
-        role=Role.Value(line.role.name) if line.role else Role.ROLE_UNSPECIFIED,
+        box=_box(read.box),
+        side=_side_value(read.side),
+        role=_role_value(line.role),
         ocr_confidence=read.confidence,
         time_text=read.time_text,
-        estimate=_fused(line.pooled) if line.pooled else None,
+        estimate=fused_estimate(line.pooled) if line.pooled else None,
+        quoted_text=read.quoted,
+        sender_name=read.sender,
     )
 
 
-def _metadata(call: Call) -> Metadata:
+def _side(side: domain.ChatSide) -> SideResult:
+    scores = [float(score_of(line.pooled.log_sentiment)) for line in side.lines if line.pooled]
+    return SideResult(
+        side=_side_value(side.side),
+        role=_role_value(side.role),
+        estimate=fused_estimate(side.pooled),
+        scores=scores,
+        shift=summarise(scores).shift if scores else None,
+    )
+
+
+def _pictures(analysis: Analysis) -> list[PictureResult]:
+    return [_picture(picture) for outcome in analysis.outcomes for picture in outcome.pictures]
+
+
+def _picture(picture: PreparedImage | InputError) -> PictureResult:
+    if isinstance(picture, InputError):
+        return PictureResult(reason=picture.reason)
+    return PictureResult(
+        kind=PictureResult.Kind.Value(picture.kind.name),
+        confidence=picture.classified.confidence,
+        reason=picture.classified.reason,
+        width=picture.width,
+        height=picture.height,
+        faces=[_box(face) for face in picture.faces],
+    )
+
+
+def _box(box: PixelBox) -> Box:
+    left, top, right, bottom = box
+    return Box(left=left, top=top, right=right, bottom=bottom)
+
+
+def _side_value(side: Side) -> ReadMessage.Side:
+    return ReadMessage.Side.Value(side.name if side is not Side.NONE else "SIDE_UNSPECIFIED")
+
+
+def _role_value(role: domain.Role | None) -> Role:
+    return Role.Value(role.name) if role else Role.ROLE_UNSPECIFIED
+
+
+def metadata_of(call: Call) -> Metadata:
+    """What was noted about a call on its way."""
     return Metadata(
         models=[
             ModelUse(name=f"models/{name}", revision=revision)
             for name, revision in sorted(call.models.items())
         ],
         timings=[
-            StageTiming(stage=stage, duration=_duration(end - start))
+            StageTiming(stage=stage, duration=duration_of(end - start))
             for stage, (start, end) in sorted(call.stages.items())
         ],
         encoder_passes=call.encoder_passes,
     )
 
 
-def _duration(seconds: float) -> Duration:
+def duration_of(seconds: float) -> Duration:
+    """In whole microseconds."""
     duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e6) * 1000)  # whole microseconds
+    duration.FromNanoseconds(round(seconds * 1e6) * 1000)
     return duration

@@ -38,6 +38,17 @@ class StoppingError(EmotionError):
     """The server is stopping and takes no new requests."""
 
 
+class IdleError(EmotionError):
+    """A stream's client sends nothing, or takes no answer, for too long."""
+
+
+class StateError(EmotionError):
+    """What is asked for cannot be done as things stand; `remedy` says what to do first."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}")
+
+
 class AddressError(EmotionError):
     """The server's address cannot be bound."""
 
@@ -72,6 +83,11 @@ def to_status(error: BaseException, request_id: str = "") -> status_pb2.Status:
             message, reason = f"{error.reason}; {error.remedy}", "MODEL_UNAVAILABLE"
         case NotFoundError():
             code, message, reason = grpc.StatusCode.NOT_FOUND, str(error), "NOT_FOUND"
+        case IdleError():
+            code, message, reason = grpc.StatusCode.ABORTED, str(error), "STREAM_IDLE"
+        case StateError():
+            code, message = grpc.StatusCode.FAILED_PRECONDITION, str(error)
+            reason = "FAILED_PRECONDITION"
         case TimeoutError():
             code, reason = grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"
             message = "the deadline passed before the answer was there"

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 
+from fusion.labels import our_labels
 from fusion.pool import FusionPool
 from fusion.satisfaction import SatisfactionHead
 from modalities.checkpoint import sha256
@@ -16,6 +17,7 @@ from modalities.errors import EmotionError, UnavailableError
 from modalities.image.infer import VisionReader
 from modalities.image.model import SIZE
 from modalities.image.prepare import ImagePreparer
+from modalities.image.pretrained import PretrainedVisionReader
 from modalities.reading import Source
 from modalities.text.infer import TextReader
 from modalities.voice.infer import TRANSCRIPT_REMEDY, VoiceReader
@@ -50,7 +52,7 @@ class Models:
     fusion: FusionPool
     text: TextReader | None = None
     voice: VoiceReader | None = None
-    image: VisionReader | None = None
+    image: VisionReader | PretrainedVisionReader | None = None
     satisfaction: SatisfactionHead | None = None
     preparer: ImagePreparer | None = None  # the OCR; without it no picture is read at all
     missing: dict[str, UnavailableError] = field(default_factory=dict)
@@ -106,8 +108,8 @@ def load(settings: Settings) -> Models:
         models.satisfaction = attempt("satisfaction", lambda: _satisfaction(settings, text))
     else:
         missing["satisfaction"] = missing["text"]
-    models.image = attempt("image", lambda: VisionReader.load(embedded("image"), device))
-    size = models.image.dims.size if models.image else SIZE
+    models.image = attempt("image", lambda: _vision(settings, device))
+    size = models.image.size if models.image else SIZE
     models.preparer = attempt("ocr", lambda: ImagePreparer(crop_size=size))
     if settings.whisper is None:
         missing["whisper"] = UnavailableError("no Whisper checkpoint is chosen", TRANSCRIPT_REMEDY)
@@ -120,6 +122,17 @@ def load(settings: Settings) -> Models:
     if models.voice is None:
         models.voice = attempt("voice", lambda: VoiceReader.load(embedded("voice"), device))
     return models
+
+
+def _vision(settings: Settings, device: str) -> VisionReader | PretrainedVisionReader:
+    if settings.vision is None:
+        return VisionReader.load(verified(settings.weights, "image"), device)
+    return PretrainedVisionReader(settings.vision, device, _our_label)
+
+
+def _our_label(label: str) -> str | None:
+    (ours,) = our_labels([label])
+    return ours.emotion or ours.sentiment
 
 
 def _satisfaction(settings: Settings, text: TextReader) -> SatisfactionHead:

@@ -14,12 +14,13 @@ from emotion.v1.emotion_service_pb2 import (
     AnalyzeEmotionResponse,
 )
 
+from fusion.satisfaction import Turn
 from modalities.errors import EmotionError, InputError, UnavailableError
 from modalities.reading import Modality, Reading
 from server import convert
-from server.analysis import Analysis, Call, Content, Line, Outcome, Speech, State
+from server.analysis import Analysis, Call, ChatSide, Content, Line, Outcome, Speech, State
 from server.checks import call_of, conversation_contents, emotion_content
-from server.course import Said, course, turns
+from server.course import course, turns
 from server.errors import RejectedError
 from server.logs import LOG
 from server.models import Models
@@ -52,7 +53,7 @@ class Pipeline:
         call = call_of(request, deadline)
         content = emotion_content(request, self.settings)
         with call.stage("total"):
-            analysis = await self._analyze(content, call)
+            analysis = await self.analyze_content(content, call)
         _settle([analysis])
         return convert.emotion_response(analysis, self.models.fusion, call)
 
@@ -63,17 +64,14 @@ class Pipeline:
         call = call_of(request, deadline)
         contents = conversation_contents(request, self.settings)
         with call.stage("total"):
-            analyses = await together([self._analyze(content, call) for content in contents])
+            analyses = await together([self.analyze_content(content, call) for content in contents])
             _settle(analyses)
             said = course(contents, analyses)
-            satisfaction = await self._satisfaction(said, call)
+            satisfaction = await self.satisfaction(turns(said), call)
         return convert.conversation_response(request, analyses, said, satisfaction, call)
 
-    async def close(self) -> None:
-        """Finish what was accepted and end the threads."""
-        await self.runner.close()
-
-    async def _analyze(self, content: Content, call: Call) -> Analysis:
+    async def analyze_content(self, content: Content, call: Call) -> Analysis:
+        """Whatever of it can be read; raises as `analyze`, but not for content that is broken."""
         text, audio, images = content.text, content.audio, content.images
         runner = self.runner
         work: list[Awaitable[Outcome]] = [
@@ -89,14 +87,18 @@ class Pipeline:
         await self._fuse(analysis, call)
         return analysis
 
-    async def _satisfaction(self, said: Sequence[Said], call: Call) -> float | None:
-        """None without a model for it, or where the customer says no word."""
-        head, read = self.models.satisfaction, turns(said)
+    async def satisfaction(self, read: Sequence[Turn], call: Call) -> float | None:
+        """In [-1, 1]; None without a model for it, or where the customer says no word."""
+        head = self.models.satisfaction
         if head is None or not any(turn.from_customer for turn in read):
             return None
         call.models[head.name] = head.revision
         answer = await self.runner.prepare(call, Modality.TEXT, lambda: head.predict([read]))
         return float(answer[0])
+
+    async def close(self) -> None:
+        """Finish what was accepted and end the threads."""
+        await self.runner.close()
 
     async def _fuse(self, analysis: Analysis, call: Call) -> None:
         """Everything of one analysis that needs the pool, in one batch."""
@@ -110,8 +112,11 @@ class Pipeline:
         ]
         parts: list[Outcome | Speech] = [*analysis.outcomes, *speeches]
         lines = [line for outcome in analysis.outcomes for line in outcome.lines if line.reading]
-        pooled: list[Outcome | Speech | Line] = [part for part in parts if len(part.readings) > 1]
+        pooled: list[Outcome | Speech | Line | ChatSide] = [
+            part for part in parts if len(part.readings) > 1
+        ]
         pooled += lines
+        pooled += [side for outcome in analysis.outcomes for side in outcome.sides]
         items: list[Sequence[Reading]] = [analysis.readings, *(part.readings for part in pooled)]
         call.models["fusion"] = self.models.fusion.revision
         analysis.fused, *answers = await self.runner.infer(call, "fusion", items)

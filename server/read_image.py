@@ -11,14 +11,17 @@ from fusion.combine import combine, recency
 from modalities.errors import InputError, LimitError, UnavailableError
 from modalities.image.chat import Kind
 from modalities.image.decode import ImageLimits
+from modalities.image.kinds import ImageKind
+from modalities.image.pages import merge_pages
 from modalities.image.prepare import PreparedImage
 from modalities.image.sides import Side
 from modalities.reading import Modality, Source
-from server.analysis import BytesPart, Call, Line, Outcome, Role, State
+from server.analysis import BytesPart, Call, ChatSide, Line, Outcome, Role, State
 from server.read_text import read_texts
 from server.runner import Runner, naming, together
 
 SPOKEN = (Kind.MESSAGE, Kind.TEXT)
+LEAST_CONFIDENCE = 0.5  # of the OCR: below it a message is shown, but its words are not scored
 
 
 async def read_images(
@@ -31,7 +34,7 @@ async def read_images(
     limits = ImageLimits(settings.max_image_pixels, settings.max_image_side_pixels)
     outcome = Outcome(Modality.IMAGE)
 
-    async def look(page: int, part: BytesPart) -> PreparedImage | None:
+    async def look(page: int, part: BytesPart) -> PreparedImage | InputError:
         try:
             with naming(part.field):
                 return await runner.prepare(
@@ -40,24 +43,25 @@ async def read_images(
         except LimitError:
             raise
         except InputError as error:
-            outcome.broken.append(error)
-            return None
+            return error
 
-    pages = await together([look(page, part) for page, part in enumerate(parts)])
-    prepared = [page for page in pages if page is not None]
+    outcome.pictures = await together([look(page, part) for page, part in enumerate(parts)])
+    outcome.broken = [page for page in outcome.pictures if isinstance(page, InputError)]
+    prepared = [page for page in outcome.pictures if isinstance(page, PreparedImage)]
     notes = [note for page in prepared for note in page.notes]
     notes += [f"{error.field}: {error.reason}" for error in outcome.broken]
     if not prepared:
         outcome.state, outcome.reason = State.REJECTED, "; ".join(notes)
         return outcome
 
-    outcome.lines = [Line(message) for page in prepared for message in page.messages]
+    outcome.lines = [Line(message) for message in merge_pages([p.messages for p in prepared])]
     # Apart, so that either is there where the other's model is missing.
     failures = await asyncio.gather(
         _see(prepared, outcome, call, runner),
         _read_lines(outcome, sender, call, runner),
         return_exceptions=True,
     )
+    notes += _unread(prepared, outcome, runner)
     missing = [failure for failure in failures if isinstance(failure, UnavailableError)]
     for failure in failures:
         if failure is not None and not isinstance(failure, UnavailableError):
@@ -79,13 +83,16 @@ async def read_images(
 async def _see(
     pages: Sequence[PreparedImage], outcome: Outcome, call: Call, runner: Runner
 ) -> None:
-    """What the pictures show: one reading of all."""
+    """What the pictures show: one reading of all that the encoder knows."""
+    model = runner.models.image
     items = [page.vision for page in pages if page.vision is not None]
+    if model is not None:
+        items = [p.vision for p in pages if p.vision is not None and p.kind in model.kinds]
     if not items:
         return
     readings = await runner.infer(call, "image", items)
-    assert runner.models.image is not None
-    call.models["image"] = runner.models.image.revision
+    assert model is not None
+    call.models["image"] = model.revision
     outcome.readings.append(combine(readings, [1.0] * len(readings)))
 
 
@@ -95,14 +102,42 @@ async def _read_lines(outcome: Outcome, sender: Role, call: Call, runner: Runner
     whose = assign_roles(spoken, call.customer_side, sender)
     if not spoken:
         return
-    readings = await read_texts([line.read.text for line in spoken], call, runner)
-    for line, reading in zip(spoken, readings, strict=True):
+    legible = [line for line in spoken if _is_legible(line)]
+    readings = await read_texts([line.read.text for line in legible], call, runner)
+    for line, reading in zip(legible, readings, strict=True):
         if reading is not None:
             quality = replace(reading.quality, ocr_confidence=line.read.confidence)
+            line.words = reading
             line.reading = replace(reading, source=Source.IMAGE_TEXT, quality=quality)
     said = [line.reading for line in spoken if line.role is whose and line.reading]
     if said:
         outcome.readings.append(combine(said, recency(len(said))))
+    for side in (Side.LEFT, Side.RIGHT):
+        lines = [line for line in spoken if line.read.side is side and line.reading]
+        said = [line.reading for line in lines if line.reading]
+        if said:
+            reading = combine(said, recency(len(said)))
+            outcome.sides.append(ChatSide(side, lines[0].role, lines, reading))
+
+
+def _is_legible(line: Line) -> bool:
+    return bool(line.read.text.strip()) and line.read.confidence >= LEAST_CONFIDENCE
+
+
+def _unread(pages: Sequence[PreparedImage], outcome: Outcome, runner: Runner) -> list[str]:
+    """What of the pictures is not scored, and why."""
+    spoken = [line for line in outcome.lines if line.read.kind in SPOKEN]
+    illegible = sum(not _is_legible(line) for line in spoken)
+    notes = []
+    if illegible:
+        notes.append(
+            f"{illegible} of {len(spoken)} messages could not be read: too blurred, or in a script "
+            "that the OCR does not know"
+        )
+    model = runner.models.image
+    if model is not None and any(p.vision and p.kind not in model.kinds for p in pages):
+        notes.append(f"the vision encoder reads no emotion in a {ImageKind.PHOTO} without a person")
+    return notes
 
 
 def assign_roles(spoken: Sequence[Line], customer_side: str, sender: Role) -> Role:

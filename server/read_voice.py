@@ -34,14 +34,14 @@ async def read_voice(part: BytesPart, call: Call, runner: Runner) -> Outcome:
         notes = ["no speech was found in the audio", *notes]
         return Outcome(Modality.VOICE, State.REJECTED, "; ".join(notes))
     results: list[SegmentResult] = await runner.infer(call, "voice", audio.segments)
-    _note_voice_models(results, call, runner)
+    note_voice_models(results, call, runner)
     speeches = [
         Speech(segment.start_s, segment.end_s, [result.reading])
         for segment, result in zip(audio.segments, results, strict=True)
     ]
     seconds = [segment.duration_s for segment in audio.segments]
     readings = [combine([result.reading for result in results], seconds)]
-    transcript = await _transcribe(speeches, results, call, runner)
+    transcript = await transcribe(speeches, results, call, runner)
     spoken = [(s, d) for s, d in zip(speeches, seconds, strict=True) if len(s.readings) == 2]
     if spoken:
         readings.append(combine([s.readings[1] for s, _ in spoken], [d for _, d in spoken]))
@@ -59,7 +59,8 @@ def _audio_notes(audio: PreparedAudio) -> list[str]:
     return notes
 
 
-def _note_voice_models(results: Sequence[SegmentResult], call: Call, runner: Runner) -> None:
+def note_voice_models(results: Sequence[SegmentResult], call: Call, runner: Runner) -> None:
+    """Note with the call which models heard the segments."""
     reader = runner.models.voice
     assert reader is not None
     embedded = reader.fallback or (None if reader.whisper else reader)
@@ -70,7 +71,7 @@ def _note_voice_models(results: Sequence[SegmentResult], call: Call, runner: Run
     call.encoder_passes += len(results) * (2 if reader.fallback else 1)
 
 
-async def _transcribe(
+async def transcribe(
     speeches: Sequence[Speech], results: Sequence[SegmentResult], call: Call, runner: Runner
 ) -> Transcript:
     """The transcript; each of `speeches` gets its text, and its words' reading as its second."""

@@ -7,7 +7,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -16,14 +17,17 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
 from modalities.errors import OverloadedError
-from server.errors import StoppingError, to_status
+from server.errors import IdleError, StoppingError, to_status
 from server.logs import LOG
 from server.wire import parse
 
 # Takes the parsed request and the deadline, a time.monotonic() or None.
 Handler: TypeAlias = Callable[[Any, float | None], Awaitable[Message]]
+StreamHandler: TypeAlias = Callable[["Stream"], Awaitable[None]]
 
-EXPECTED = ("INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")
+Result = TypeVar("Result")
+
+EXPECTED = ("INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED")
 
 
 class Gate:
@@ -35,13 +39,13 @@ class Gate:
     def __init__(self, max_concurrent: int) -> None:
         self.max_concurrent = max_concurrent
         self.running: Counter[str] = Counter()
-        self._open = True
+        self.closed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def enter(self, method: str) -> None:
         """Raises StoppingError or OverloadedError."""
-        if not self._open:
+        if self.closed.is_set():
             raise StoppingError
         if self.running[method] >= self.max_concurrent:
             raise OverloadedError(f"{self.max_concurrent} requests of {method} are running", 1.0)
@@ -55,7 +59,7 @@ class Gate:
 
     async def drain(self, within_s: float) -> bool:
         """Let nobody in any more; False where some are still running after `within_s`."""
-        self._open = False
+        self.closed.set()
         try:
             await asyncio.wait_for(self._idle.wait(), within_s)
         except TimeoutError:
@@ -78,42 +82,163 @@ def service_handlers(
     )
 
 
+@dataclass
+class Note:
+    """What the log tells of a request: its size, and the id of the message that has one."""
+
+    request: Any = None
+    n_bytes: int = 0
+
+    @property
+    def request_id(self) -> str:
+        return getattr(self.request, "request_id", "")
+
+
+class Stream:
+    """Both directions of one bidirectional call, bounded: what is not read is not taken from the
+    network, and `send` waits until the network takes it."""
+
+    def __init__(
+        self,
+        context: grpc.aio.ServicerContext,
+        request_class: type[Message],
+        note: Note,
+        closed: asyncio.Event,
+        idle_s: float,
+    ) -> None:
+        self.note = note
+        self._context, self._request_class, self._idle_s = context, request_class, idle_s
+        self._reading: asyncio.Task[Any] | None = None
+        self._closing = asyncio.create_task(closed.wait())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server stops, so that no more is read."""
+        return self._closing.done()
+
+    async def read(self) -> Any:
+        """The next request; None once the client half-closes or the server stops.
+
+        Raises IdleError where none comes for too long, RejectedError where it cannot be parsed.
+        """
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._context.read())
+        done, _ = await asyncio.wait(
+            {self._reading, self._closing},
+            timeout=self._idle_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if self._closing in done:
+            return None
+        if not done:
+            raise IdleError(f"no request came for {self._idle_s:g} seconds")
+        raw, self._reading = self._reading.result(), None
+        if raw is grpc.aio.EOF:
+            return None
+        self.note.n_bytes += len(raw)
+        return parse(self._request_class, raw)
+
+    async def send(self, response: Message) -> None:
+        """Raises IdleError where the client does not take it for too long."""
+        try:
+            async with asyncio.timeout(self._idle_s):
+                await self._context.write(response.SerializeToString())
+        except TimeoutError:
+            raise IdleError(f"no answer was taken for {self._idle_s:g} seconds") from None
+
+    async def close(self) -> None:
+        tasks = [task for task in (self._reading, self._closing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def stream_handlers(
+    service: ServiceDescriptor, handlers: Mapping[str, StreamHandler], gate: Gate, idle_s: float
+) -> grpc.GenericRpcHandler:
+    """Handlers of a service's bidirectional methods by their names; a stream that stands still
+    for `idle_s` seconds, in either direction, ends with ABORTED."""
+    return grpc.method_handlers_generic_handler(
+        service.full_name,
+        {
+            name: grpc.stream_stream_rpc_method_handler(
+                _streaming(service.methods_by_name[name], handler, gate, idle_s)
+            )
+            for name, handler in handlers.items()
+        },
+    )
+
+
 def _unary(method: MethodDescriptor, handler: Handler, gate: Gate) -> Callable[..., Any]:
     request_class = GetMessageClass(method.input_type)
 
-    async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        started = time.monotonic()
-        left_s = context.time_remaining()
-        request: Any = None
-        try:
-            gate.enter(method.name)
-            try:
-                request = parse(request_class, raw)
-                deadline = None if left_s is None else started + left_s
-                response = await handler(request, deadline)
-                _log(method, request, started, "OK", len(raw))
-                return response.SerializeToString()
-            finally:
-                gate.leave(method.name)
-        except asyncio.CancelledError:  # the client gave up, or its deadline passed
-            _log(method, request, started, "CANCELLED", len(raw))
-            raise
-        except Exception as error:
-            status = to_status(error, getattr(request, "request_id", ""))
-            code = rpc_status.to_status(status).code.name
-            _log(method, request, started, code, len(raw), None if code in EXPECTED else error)
-        await context.abort_with_status(rpc_status.to_status(status))
-        raise AssertionError("abort raises")
+    async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> bytes | None:
+        note, left_s = Note(n_bytes=len(raw)), context.time_remaining()
+        deadline = None if left_s is None else time.monotonic() + left_s
+
+        async def work() -> bytes:
+            note.request = parse(request_class, raw)
+            response = await handler(note.request, deadline)
+            return response.SerializeToString()
+
+        return await _guarded(method, gate, context, note, work)
 
     return serve
 
 
+def _streaming(
+    method: MethodDescriptor, handler: StreamHandler, gate: Gate, idle_s: float
+) -> Callable[..., Any]:
+    request_class = GetMessageClass(method.input_type)
+
+    async def serve(_requests: object, context: grpc.aio.ServicerContext) -> None:
+        note = Note()
+
+        async def work() -> None:
+            stream = Stream(context, request_class, note, gate.closed, idle_s)
+            try:
+                await handler(stream)
+            finally:
+                await stream.close()
+
+        await _guarded(method, gate, context, note, work)
+
+    return serve
+
+
+async def _guarded(
+    method: MethodDescriptor,
+    gate: Gate,
+    context: grpc.aio.ServicerContext,
+    note: Note,
+    work: Callable[[], Awaitable[Result]],
+) -> Result:
+    """The result of `work`; one line in the log, and an error as its status."""
+    started = time.monotonic()
+    try:
+        gate.enter(method.name)
+        try:
+            result = await work()
+        finally:
+            gate.leave(method.name)
+        _log(method, note, started, "OK")
+        return result
+    except asyncio.CancelledError:  # the client gave up, or its deadline passed
+        _log(method, note, started, "CANCELLED")
+        raise
+    except Exception as error:
+        status = to_status(error, note.request_id)
+        code = rpc_status.to_status(status).code.name
+        _log(method, note, started, code, None if code in EXPECTED else error)
+    await context.abort_with_status(rpc_status.to_status(status))
+    raise AssertionError("abort raises")
+
+
 def _log(
     method: MethodDescriptor,
-    request: Any,
+    note: Note,
     started: float,
     code: str,
-    size: int,
     error: Exception | None = None,
 ) -> None:
     LOG.log(
@@ -122,9 +247,9 @@ def _log(
         exc_info=error,
         extra={
             "method": method.name,
-            "request_id": getattr(request, "request_id", "")[:64],
+            "request_id": note.request_id[:64],
             "code": code,
-            "bytes": size,
+            "bytes": note.n_bytes,
             "seconds": round(time.monotonic() - started, 4),
         },
     )

@@ -32,6 +32,8 @@ class Runner:
             modality: ThreadPoolExecutor(settings.prepare_threads, f"prepare-{modality}")
             for modality in Modality
         }
+        # Calls have their own: a long recording that is decoded must not hold up a live one.
+        self._listeners = ThreadPoolExecutor(settings.prepare_threads, "listen")
         self._queues = {
             name: BatchQueue[Any, Any](
                 model,
@@ -55,6 +57,10 @@ class Runner:
                 self._threads[modality], unless_late
             )
 
+    async def listen(self, work: Callable[[], Result]) -> Result:
+        """A short piece of `work` on a call's audio, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._listeners, work)
+
     async def infer(self, call: Call, name: str, items: Sequence[Any]) -> list[Any]:
         """Results of model `name`; raises UnavailableError where it is missing, and as
         `BatchQueue.infer`."""
@@ -68,6 +74,7 @@ class Runner:
         await asyncio.gather(*(queue.close() for queue in self._queues.values()))
         for threads in self._threads.values():
             threads.shutdown()
+        self._listeners.shutdown()
 
 
 async def together(work: Sequence[Awaitable[Result]]) -> list[Result]:

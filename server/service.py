@@ -11,12 +11,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from server import models
+from server.calls.batch import OPERATIONS, CallJobs
+from server.calls.live import LiveCalls
 from server.catalogue import Catalogue
 from server.errors import AddressError
 from server.logs import LOG
 from server.models import Models
 from server.pipeline import Pipeline
-from server.rpc import Gate, service_handlers
+from server.rpc import Gate, service_handlers, stream_handlers
 from server.settings import Settings
 from server.warmup import warm_up
 
@@ -48,17 +50,21 @@ async def serve(settings: Settings) -> None:
         raise AddressError(f"{address} cannot be bound: it is in use, or not ours") from None
     loaded = await asyncio.to_thread(models.load, settings)
     pipeline = Pipeline(loaded, settings)
-    gate = Gate(settings.max_concurrent_requests)
+    jobs = CallJobs(pipeline)
+    gate, streams = Gate(settings.max_concurrent_requests), Gate(settings.max_streams)
     try:
         await warm_up(pipeline.runner)
-        health_servicer = await _add_services(server, pipeline, gate)
+        health_servicer = await _add_services(server, pipeline, jobs, gate, streams)
         _log_missing(loaded)
         await server.start()
         LOG.info("serving", extra={"address": f"{settings.host}:{port}", "device": loaded.device})
         await stop.wait()
         LOG.info("stopping")
         await health_servicer.enter_graceful_shutdown()
-        finished = await gate.drain(settings.drain_s)
+        *drained, _ = await asyncio.gather(
+            gate.drain(settings.drain_s), streams.drain(settings.drain_s), jobs.close()
+        )
+        finished = all(drained)
         await server.stop(LAST_ANSWERS_S if finished else 0)
     finally:
         await pipeline.close()
@@ -66,7 +72,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def _add_services(
-    server: grpc.aio.Server, pipeline: Pipeline, gate: Gate
+    server: grpc.aio.Server, pipeline: Pipeline, jobs: CallJobs, gate: Gate, streams: Gate
 ) -> health.aio.HealthServicer:
     catalogue = Catalogue(pipeline.models, pipeline.settings)
     server.add_generic_rpc_handlers(
@@ -76,9 +82,17 @@ async def _add_services(
                 {
                     "AnalyzeEmotion": pipeline.analyze,
                     "AnalyzeConversation": pipeline.analyze_conversation,
+                    "BatchAnalyzeCalls": jobs.start,
                 },
                 gate,
             ),
+            stream_handlers(
+                EMOTION,
+                {"StreamCall": LiveCalls(pipeline).stream_call},
+                streams,
+                pipeline.settings.stream_idle_s,
+            ),
+            service_handlers(OPERATIONS, jobs.handlers(), gate),
             service_handlers(
                 MODEL,
                 {
@@ -92,7 +106,7 @@ async def _add_services(
     )
     health_servicer = health.aio.HealthServicer()
     serving = health_pb2.HealthCheckResponse.SERVING
-    names = [EMOTION.full_name, MODEL.full_name]
+    names = [EMOTION.full_name, MODEL.full_name, OPERATIONS.full_name]
     for name in names:
         await health_servicer.set(name, serving)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

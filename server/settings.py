@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 import weights
 from modalities.errors import UnavailableError
@@ -16,6 +16,14 @@ from modalities.errors import UnavailableError
 def _whisper_cache() -> Path:
     """Where openai-whisper itself keeps what it downloads."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
+
+
+def _split(folders: Any) -> Any:
+    """Written as in PATH."""
+    return folders.split(os.pathsep) if isinstance(folders, str) else folders
+
+
+Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -30,6 +38,7 @@ class Settings(BaseSettings):
     weights: Path = Field(default=weights.FOLDER, description="folder of the bundle")
     whisper: str | None = Field(default=None, description="a checkpoint's name or path")
     whisper_dir: Path = Field(default_factory=_whisper_cache, description="downloaded checkpoints")
+    vision: str | None = Field(default=None, description="a Hugging Face model's name or folder")
 
     max_message_bytes: PositiveInt = 32 * 1024 * 1024
     max_text_characters: PositiveInt = 10_000
@@ -44,6 +53,16 @@ class Settings(BaseSettings):
     max_queued_batches: PositiveInt = Field(default=64, description="of one model")
     batch_wait_ms: float = Field(default=3.0, ge=0, description="from a batch's first item")
     drain_s: PositiveFloat = Field(default=30.0, description="for accepted requests at the end")
+
+    max_streams: PositiveInt = Field(default=40, description="live calls at once")
+    max_call_s: PositiveFloat = Field(default=4 * 3600.0, description="length of a live call")
+    max_chunk_bytes: PositiveInt = Field(default=1024 * 1024, description="of a live call's audio")
+    stream_idle_s: PositiveFloat = Field(default=60.0, description="wait for a live call's client")
+    calls_at_once: PositiveInt = Field(default=4, description="recordings, of one job")
+    max_call_jobs: PositiveInt = Field(default=2, description="of BatchAnalyzeCalls, at once")
+    call_roots: Folders = Field(default=(), description="folders of its recordings: a:b")
+    call_output_root: Path | None = Field(default=None, description="folder of its tables")
+    score_agents: bool = Field(default=False, description="emotion of agents, too")
 
     def resolved_device(self) -> str:
         """``cpu`` or ``cuda``; torch decides where the setting is ``auto``.

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from emotion.v1.emotion_service_pb2 import AnalyzeEmotionResponse
-from emotion.v1.types_pb2 import Estimate, Modality, ModalityResult, ReadMessage, Role
+from emotion.v1.types_pb2 import (
+    Estimate,
+    Modality,
+    ModalityResult,
+    PictureResult,
+    ReadMessage,
+    Role,
+    SideResult,
+)
 from google.protobuf.duration_pb2 import Duration
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -24,8 +34,13 @@ def show(response: AnalyzeEmotionResponse, console: Console) -> None:
     parts += ["", _modalities(response)]
     if response.HasField("transcript"):
         parts += ["", _transcript(response)]
+    if response.pictures:
+        parts += ["", _pictures(response)]
     if response.messages:
         parts += ["", _messages(response)]
+    sides = [side for result in response.modalities for side in result.sides]
+    if sides:
+        parts += ["", _sides(sides)]
     models = ", ".join(f"{m.name.split('/')[-1]}@{m.revision}" for m in response.metadata.models)
     total = {t.stage: t.duration for t in response.metadata.timings}["total"]
     parts += ["", Text(f"{_seconds(total):.2f} s; {models}", style="dim")]
@@ -91,6 +106,32 @@ def _transcript(response: AnalyzeEmotionResponse) -> RenderableType:
     return Group(table, Text(f" transcript {state}: {note}", style="yellow"))
 
 
+def _pictures(response: AnalyzeEmotionResponse) -> Table:
+    table = Table("picture", "kind", "sure", "why", box=None, header_style="bold")
+    for index, picture in enumerate(response.pictures):
+        known = picture.kind != PictureResult.KIND_UNSPECIFIED
+        table.add_row(
+            str(index + 1),
+            PictureResult.Kind.Name(picture.kind).lower() if known else "",
+            f"{100 * picture.confidence:.0f} %" if known else "",
+            Text(picture.reason),
+        )
+    return table
+
+
+def _sides(sides: Sequence[SideResult]) -> Table:
+    table = Table("side", "role", "score", "shift", "messages", box=None, header_style="bold")
+    for side in sides:
+        table.add_row(
+            ReadMessage.Side.Name(side.side).lower(),
+            Role.Name(side.role).lower() if side.role else "",
+            f"{side.estimate.score:+.2f}" if side.estimate.HasField("score") else "",
+            f"{side.shift:+.2f}" if side.HasField("shift") else "",
+            " ".join(f"{score:+.2f}" for score in side.scores),
+        )
+    return table
+
+
 def _messages(response: AnalyzeEmotionResponse) -> Table:
     table = Table("side", "role", "time", "score", "message", box=None, header_style="bold")
     for message in response.messages:
@@ -101,9 +142,18 @@ def _messages(response: AnalyzeEmotionResponse) -> Table:
             Role.Name(message.role).lower() if message.role else "",
             Text(message.time_text),
             f"{message.estimate.score:+.2f}" if spoken else "",
-            Text(message.text, style="" if spoken else "dim"),
+            _words(message, spoken),
         )
     return table
+
+
+def _words(message: ReadMessage, spoken: bool) -> Text:
+    text = Text(message.text, style="" if spoken else "dim")
+    if message.quoted_text:
+        text.append(f"\n> {message.quoted_text}", style="dim")
+    if message.sender_name:
+        text = Text.assemble((f"{message.sender_name}: ", "dim"), text)
+    return text
 
 
 def _seconds(duration: Duration) -> float:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from modalities.errors import InputError, LimitError
-from modalities.voice import prepare as voice_prepare
+from modalities.voice import stream, vad
 from modalities.voice.prepare import SAMPLE_RATE_HZ, decode, prepare, segment
 
 RECORDING = (Path(__file__).parents[2] / "examples" / "recording.ogg").read_bytes()
@@ -136,14 +136,14 @@ def test_over_the_limit_stops_decoding(speech: np.ndarray, monkeypatch: pytest.M
     at = start.index(b"data") + 4
     three_hours = three_hours[:at] + b"\xff" * 4 + three_hours[at + 4 :]  # as a stream writes it
     decoded: list[int] = []
-    mono = voice_prepare._mono
+    feed = stream.Resampler.feed
 
-    def counted(*args: Any) -> list[np.ndarray]:
-        parts = mono(*args)
-        decoded.extend(map(len, parts))
-        return parts
+    def counted(*args: Any) -> np.ndarray:
+        part = feed(*args)
+        decoded.append(part.shape[1])
+        return part
 
-    monkeypatch.setattr(voice_prepare, "_mono", counted)
+    monkeypatch.setattr(stream.Resampler, "feed", counted)
     with pytest.raises(LimitError, match="longer than 10 seconds"):
         decode(three_hours, max_duration_s=10)
     assert 9 * SAMPLE_RATE_HZ < sum(decoded) < 11 * SAMPLE_RATE_HZ
@@ -266,7 +266,7 @@ def test_threads_may_share_the_vad(speech: np.ndarray) -> None:
 def test_the_vad_leaves_torch_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("silero_vad")]:
         monkeypatch.delitem(sys.modules, name)  # so that it is imported anew
-    voice_prepare._vad.cache_clear()
+    vad._session.cache_clear()
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     segment(np.zeros(16_000, np.float32))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import grpc
 import pytest
 import server_media as media
-from emotion.v1.emotion_service_pb2 import AnalyzeConversationRequest, Message
+from emotion.v1.conversation_pb2 import Message
+from emotion.v1.emotion_service_pb2 import AnalyzeConversationRequest
 from emotion.v1.types_pb2 import AGENT, CUSTOMER, ROLE_UNSPECIFIED, Audio, Image, Text
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2

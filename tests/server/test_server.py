@@ -234,3 +234,6 @@ def test_models_and_limits(server: Server) -> None:
     assert limits.max_audio_duration.ToSeconds() == 600
     assert (limits.max_image_pixels, limits.max_image_side_pixels) == (50_000_000, 20_000)
     assert (limits.max_images, limits.max_messages) == (8, 500)
+    assert (limits.max_streams, limits.max_chunk_bytes) == (40, 1024 * 1024)
+    assert limits.max_call_duration.ToSeconds() == 4 * 3600
+    assert limits.stream_idle_timeout.ToSeconds() == 60

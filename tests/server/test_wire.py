@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from emotion.v1.conversation_pb2 import Message
 from emotion.v1.emotion_service_pb2 import (
     AnalyzeConversationRequest,
     AnalyzeEmotionRequest,
-    Message,
 )
 from emotion.v1.types_pb2 import Context, Text
 from google.rpc import error_details_pb2

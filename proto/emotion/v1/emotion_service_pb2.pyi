@@ -1,7 +1,7 @@
-import datetime
-
+from emotion.v1 import call_pb2 as _call_pb2
+from emotion.v1 import conversation_pb2 as _conversation_pb2
 from emotion.v1 import types_pb2 as _types_pb2
-from google.protobuf import duration_pb2 as _duration_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -27,7 +27,7 @@ class AnalyzeEmotionRequest(_message.Message):
     def __init__(self, context: _Optional[_Union[_types_pb2.Context, _Mapping]] = ..., text: _Optional[_Union[_types_pb2.Text, _Mapping]] = ..., audio: _Optional[_Union[_types_pb2.Audio, _Mapping]] = ..., images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., config: _Optional[_Union[_types_pb2.AnalysisConfig, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AnalyzeEmotionResponse(_message.Message):
-    __slots__ = ("fused", "modalities", "sources", "fusion", "transcript", "messages", "metadata", "request_id")
+    __slots__ = ("fused", "modalities", "sources", "fusion", "transcript", "messages", "metadata", "request_id", "pictures")
     FUSED_FIELD_NUMBER: _ClassVar[int]
     MODALITIES_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class AnalyzeEmotionResponse(_message.Message):
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PICTURES_FIELD_NUMBER: _ClassVar[int]
     fused: _types_pb2.Estimate
     modalities: _containers.RepeatedCompositeFieldContainer[_types_pb2.ModalityResult]
     sources: _containers.RepeatedCompositeFieldContainer[_types_pb2.SourceResult]
@@ -44,21 +45,8 @@ class AnalyzeEmotionResponse(_message.Message):
     messages: _containers.RepeatedCompositeFieldContainer[_types_pb2.ReadMessage]
     metadata: _types_pb2.Metadata
     request_id: str
-    def __init__(self, fused: _Optional[_Union[_types_pb2.Estimate, _Mapping]] = ..., modalities: _Optional[_Iterable[_Union[_types_pb2.ModalityResult, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[_types_pb2.SourceResult, _Mapping]]] = ..., fusion: _Optional[_Union[_types_pb2.Fusion, _Mapping]] = ..., transcript: _Optional[_Union[_types_pb2.Transcript, _Mapping]] = ..., messages: _Optional[_Iterable[_Union[_types_pb2.ReadMessage, _Mapping]]] = ..., metadata: _Optional[_Union[_types_pb2.Metadata, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
-
-class Message(_message.Message):
-    __slots__ = ("role", "offset", "text", "audio", "image")
-    ROLE_FIELD_NUMBER: _ClassVar[int]
-    OFFSET_FIELD_NUMBER: _ClassVar[int]
-    TEXT_FIELD_NUMBER: _ClassVar[int]
-    AUDIO_FIELD_NUMBER: _ClassVar[int]
-    IMAGE_FIELD_NUMBER: _ClassVar[int]
-    role: _types_pb2.Role
-    offset: _duration_pb2.Duration
-    text: _types_pb2.Text
-    audio: _types_pb2.Audio
-    image: _types_pb2.Image
-    def __init__(self, role: _Optional[_Union[_types_pb2.Role, str]] = ..., offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., text: _Optional[_Union[_types_pb2.Text, _Mapping]] = ..., audio: _Optional[_Union[_types_pb2.Audio, _Mapping]] = ..., image: _Optional[_Union[_types_pb2.Image, _Mapping]] = ...) -> None: ...
+    pictures: _containers.RepeatedCompositeFieldContainer[_types_pb2.PictureResult]
+    def __init__(self, fused: _Optional[_Union[_types_pb2.Estimate, _Mapping]] = ..., modalities: _Optional[_Iterable[_Union[_types_pb2.ModalityResult, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[_types_pb2.SourceResult, _Mapping]]] = ..., fusion: _Optional[_Union[_types_pb2.Fusion, _Mapping]] = ..., transcript: _Optional[_Union[_types_pb2.Transcript, _Mapping]] = ..., messages: _Optional[_Iterable[_Union[_types_pb2.ReadMessage, _Mapping]]] = ..., metadata: _Optional[_Union[_types_pb2.Metadata, _Mapping]] = ..., request_id: _Optional[str] = ..., pictures: _Optional[_Iterable[_Union[_types_pb2.PictureResult, _Mapping]]] = ...) -> None: ...
 
 class AnalyzeConversationRequest(_message.Message):
     __slots__ = ("context", "messages", "config", "request_id")
@@ -67,46 +55,10 @@ class AnalyzeConversationRequest(_message.Message):
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     context: _types_pb2.Context
-    messages: _containers.RepeatedCompositeFieldContainer[Message]
+    messages: _containers.RepeatedCompositeFieldContainer[_conversation_pb2.Message]
     config: _types_pb2.AnalysisConfig
     request_id: str
-    def __init__(self, context: _Optional[_Union[_types_pb2.Context, _Mapping]] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., config: _Optional[_Union[_types_pb2.AnalysisConfig, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
-
-class MessageResult(_message.Message):
-    __slots__ = ("index", "role", "offset", "estimate", "modalities", "transcript", "messages")
-    INDEX_FIELD_NUMBER: _ClassVar[int]
-    ROLE_FIELD_NUMBER: _ClassVar[int]
-    OFFSET_FIELD_NUMBER: _ClassVar[int]
-    ESTIMATE_FIELD_NUMBER: _ClassVar[int]
-    MODALITIES_FIELD_NUMBER: _ClassVar[int]
-    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
-    MESSAGES_FIELD_NUMBER: _ClassVar[int]
-    index: int
-    role: _types_pb2.Role
-    offset: _duration_pb2.Duration
-    estimate: _types_pb2.Estimate
-    modalities: _containers.RepeatedCompositeFieldContainer[_types_pb2.ModalityResult]
-    transcript: _types_pb2.Transcript
-    messages: _containers.RepeatedCompositeFieldContainer[_types_pb2.ReadMessage]
-    def __init__(self, index: _Optional[int] = ..., role: _Optional[_Union[_types_pb2.Role, str]] = ..., offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., estimate: _Optional[_Union[_types_pb2.Estimate, _Mapping]] = ..., modalities: _Optional[_Iterable[_Union[_types_pb2.ModalityResult, _Mapping]]] = ..., transcript: _Optional[_Union[_types_pb2.Transcript, _Mapping]] = ..., messages: _Optional[_Iterable[_Union[_types_pb2.ReadMessage, _Mapping]]] = ...) -> None: ...
-
-class ConversationSummary(_message.Message):
-    __slots__ = ("message_count", "score", "start", "end", "lowest", "shift", "satisfaction")
-    MESSAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
-    SCORE_FIELD_NUMBER: _ClassVar[int]
-    START_FIELD_NUMBER: _ClassVar[int]
-    END_FIELD_NUMBER: _ClassVar[int]
-    LOWEST_FIELD_NUMBER: _ClassVar[int]
-    SHIFT_FIELD_NUMBER: _ClassVar[int]
-    SATISFACTION_FIELD_NUMBER: _ClassVar[int]
-    message_count: int
-    score: float
-    start: float
-    end: float
-    lowest: float
-    shift: float
-    satisfaction: float
-    def __init__(self, message_count: _Optional[int] = ..., score: _Optional[float] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., lowest: _Optional[float] = ..., shift: _Optional[float] = ..., satisfaction: _Optional[float] = ...) -> None: ...
+    def __init__(self, context: _Optional[_Union[_types_pb2.Context, _Mapping]] = ..., messages: _Optional[_Iterable[_Union[_conversation_pb2.Message, _Mapping]]] = ..., config: _Optional[_Union[_types_pb2.AnalysisConfig, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AnalyzeConversationResponse(_message.Message):
     __slots__ = ("messages", "customer", "metadata", "request_id")
@@ -114,8 +66,8 @@ class AnalyzeConversationResponse(_message.Message):
     CUSTOMER_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
-    messages: _containers.RepeatedCompositeFieldContainer[MessageResult]
-    customer: ConversationSummary
+    messages: _containers.RepeatedCompositeFieldContainer[_conversation_pb2.MessageResult]
+    customer: _conversation_pb2.ConversationSummary
     metadata: _types_pb2.Metadata
     request_id: str
-    def __init__(self, messages: _Optional[_Iterable[_Union[MessageResult, _Mapping]]] = ..., customer: _Optional[_Union[ConversationSummary, _Mapping]] = ..., metadata: _Optional[_Union[_types_pb2.Metadata, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, messages: _Optional[_Iterable[_Union[_conversation_pb2.MessageResult, _Mapping]]] = ..., customer: _Optional[_Union[_conversation_pb2.ConversationSummary, _Mapping]] = ..., metadata: _Optional[_Union[_types_pb2.Metadata, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...

@@ -3,7 +3,9 @@
 import grpc
 import warnings
 
+from emotion.v1 import call_pb2 as emotion_dot_v1_dot_call__pb2
 from emotion.v1 import emotion_service_pb2 as emotion_dot_v1_dot_emotion__service__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -48,6 +50,16 @@ class EmotionServiceStub:
                 request_serializer=emotion_dot_v1_dot_emotion__service__pb2.AnalyzeConversationRequest.SerializeToString,
                 response_deserializer=emotion_dot_v1_dot_emotion__service__pb2.AnalyzeConversationResponse.FromString,
                 _registered_method=True)
+        self.StreamCall = channel.stream_stream(
+                '/emotion.v1.EmotionService/StreamCall',
+                request_serializer=emotion_dot_v1_dot_call__pb2.StreamCallRequest.SerializeToString,
+                response_deserializer=emotion_dot_v1_dot_call__pb2.StreamCallResponse.FromString,
+                _registered_method=True)
+        self.BatchAnalyzeCalls = channel.unary_unary(
+                '/emotion.v1.EmotionService/BatchAnalyzeCalls',
+                request_serializer=emotion_dot_v1_dot_call__pb2.BatchAnalyzeCallsRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
 
 
 class EmotionServiceServicer:
@@ -73,6 +85,24 @@ class EmotionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamCall(self, request_iterator, context):
+        """A call while it is held. The first request is the configuration, the rest are audio, texts
+        and pictures in the order in which they happen; half-closing asks for the summary, which is
+        the last event. Whatever is final stays as it was sent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchAnalyzeCalls(self, request, context):
+        """Scores recordings that lie under the server's configured roots. The operation's `metadata`
+        is a BatchAnalyzeCallsMetadata, its `response` a BatchAnalyzeCallsResponse; follow and cancel
+        it through google.longrunning.Operations.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EmotionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -85,6 +115,16 @@ def add_EmotionServiceServicer_to_server(servicer, server):
                     servicer.AnalyzeConversation,
                     request_deserializer=emotion_dot_v1_dot_emotion__service__pb2.AnalyzeConversationRequest.FromString,
                     response_serializer=emotion_dot_v1_dot_emotion__service__pb2.AnalyzeConversationResponse.SerializeToString,
+            ),
+            'StreamCall': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamCall,
+                    request_deserializer=emotion_dot_v1_dot_call__pb2.StreamCallRequest.FromString,
+                    response_serializer=emotion_dot_v1_dot_call__pb2.StreamCallResponse.SerializeToString,
+            ),
+            'BatchAnalyzeCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchAnalyzeCalls,
+                    request_deserializer=emotion_dot_v1_dot_call__pb2.BatchAnalyzeCallsRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -145,6 +185,60 @@ class EmotionService:
             '/emotion.v1.EmotionService/AnalyzeConversation',
             emotion_dot_v1_dot_emotion__service__pb2.AnalyzeConversationRequest.SerializeToString,
             emotion_dot_v1_dot_emotion__service__pb2.AnalyzeConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamCall(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/emotion.v1.EmotionService/StreamCall',
+            emotion_dot_v1_dot_call__pb2.StreamCallRequest.SerializeToString,
+            emotion_dot_v1_dot_call__pb2.StreamCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchAnalyzeCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/emotion.v1.EmotionService/BatchAnalyzeCalls',
+            emotion_dot_v1_dot_call__pb2.BatchAnalyzeCallsRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,7 +66,7 @@ class GetServiceLimitsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ServiceLimits(_message.Message):
-    __slots__ = ("max_message_bytes", "max_text_characters", "max_audio_duration", "max_image_pixels", "max_image_side_pixels", "max_images", "max_messages")
+    __slots__ = ("max_message_bytes", "max_text_characters", "max_audio_duration", "max_image_pixels", "max_image_side_pixels", "max_images", "max_messages", "max_streams", "max_call_duration", "max_chunk_bytes", "stream_idle_timeout")
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_TEXT_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
     MAX_AUDIO_DURATION_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +74,10 @@ class ServiceLimits(_message.Message):
     MAX_IMAGE_SIDE_PIXELS_FIELD_NUMBER: _ClassVar[int]
     MAX_IMAGES_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    MAX_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALL_DURATION_FIELD_NUMBER: _ClassVar[int]
+    MAX_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STREAM_IDLE_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     max_message_bytes: int
     max_text_characters: int
     max_audio_duration: _duration_pb2.Duration
@@ -81,4 +85,8 @@ class ServiceLimits(_message.Message):
     max_image_side_pixels: int
     max_images: int
     max_messages: int
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_text_characters: _Optional[int] = ..., max_audio_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_image_pixels: _Optional[int] = ..., max_image_side_pixels: _Optional[int] = ..., max_images: _Optional[int] = ..., max_messages: _Optional[int] = ...) -> None: ...
+    max_streams: int
+    max_call_duration: _duration_pb2.Duration
+    max_chunk_bytes: int
+    stream_idle_timeout: _duration_pb2.Duration
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_text_characters: _Optional[int] = ..., max_audio_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_image_pixels: _Optional[int] = ..., max_image_side_pixels: _Optional[int] = ..., max_images: _Optional[int] = ..., max_messages: _Optional[int] = ..., max_streams: _Optional[int] = ..., max_call_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_chunk_bytes: _Optional[int] = ..., stream_idle_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...

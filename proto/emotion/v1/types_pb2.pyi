@@ -123,7 +123,7 @@ class Estimate(_message.Message):
     def __init__(self, score: _Optional[float] = ..., sentiment: _Optional[_Union[Sentiment, _Mapping]] = ..., emotions: _Optional[_Iterable[_Union[Emotion, _Mapping]]] = ..., valence: _Optional[float] = ..., arousal: _Optional[float] = ..., confidence: _Optional[float] = ..., abstained: _Optional[bool] = ...) -> None: ...
 
 class ModalityResult(_message.Message):
-    __slots__ = ("modality", "state", "reason", "remedy", "estimate", "share")
+    __slots__ = ("modality", "state", "reason", "remedy", "estimate", "share", "sides")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[ModalityResult.State]
@@ -144,13 +144,15 @@ class ModalityResult(_message.Message):
     REMEDY_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
     SHARE_FIELD_NUMBER: _ClassVar[int]
+    SIDES_FIELD_NUMBER: _ClassVar[int]
     modality: Modality
     state: ModalityResult.State
     reason: str
     remedy: str
     estimate: Estimate
     share: float
-    def __init__(self, modality: _Optional[_Union[Modality, str]] = ..., state: _Optional[_Union[ModalityResult.State, str]] = ..., reason: _Optional[str] = ..., remedy: _Optional[str] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., share: _Optional[float] = ...) -> None: ...
+    sides: _containers.RepeatedCompositeFieldContainer[SideResult]
+    def __init__(self, modality: _Optional[_Union[Modality, str]] = ..., state: _Optional[_Union[ModalityResult.State, str]] = ..., reason: _Optional[str] = ..., remedy: _Optional[str] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., share: _Optional[float] = ..., sides: _Optional[_Iterable[_Union[SideResult, _Mapping]]] = ...) -> None: ...
 
 class SourceResult(_message.Message):
     __slots__ = ("source", "modality", "estimate", "weight", "contribution", "share")
@@ -259,7 +261,7 @@ class Box(_message.Message):
     def __init__(self, left: _Optional[int] = ..., top: _Optional[int] = ..., right: _Optional[int] = ..., bottom: _Optional[int] = ...) -> None: ...
 
 class ReadMessage(_message.Message):
-    __slots__ = ("kind", "text", "page", "box", "side", "role", "ocr_confidence", "time_text", "estimate")
+    __slots__ = ("kind", "text", "page", "box", "side", "role", "ocr_confidence", "time_text", "estimate", "quoted_text", "sender_name")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[ReadMessage.Kind]
@@ -291,6 +293,8 @@ class ReadMessage(_message.Message):
     OCR_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     TIME_TEXT_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    QUOTED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    SENDER_NAME_FIELD_NUMBER: _ClassVar[int]
     kind: ReadMessage.Kind
     text: str
     page: int
@@ -300,7 +304,53 @@ class ReadMessage(_message.Message):
     ocr_confidence: float
     time_text: str
     estimate: Estimate
-    def __init__(self, kind: _Optional[_Union[ReadMessage.Kind, str]] = ..., text: _Optional[str] = ..., page: _Optional[int] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., side: _Optional[_Union[ReadMessage.Side, str]] = ..., role: _Optional[_Union[Role, str]] = ..., ocr_confidence: _Optional[float] = ..., time_text: _Optional[str] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ...) -> None: ...
+    quoted_text: str
+    sender_name: str
+    def __init__(self, kind: _Optional[_Union[ReadMessage.Kind, str]] = ..., text: _Optional[str] = ..., page: _Optional[int] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., side: _Optional[_Union[ReadMessage.Side, str]] = ..., role: _Optional[_Union[Role, str]] = ..., ocr_confidence: _Optional[float] = ..., time_text: _Optional[str] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., quoted_text: _Optional[str] = ..., sender_name: _Optional[str] = ...) -> None: ...
+
+class PictureResult(_message.Message):
+    __slots__ = ("kind", "confidence", "reason", "width", "height", "faces")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[PictureResult.Kind]
+        SCREENSHOT: _ClassVar[PictureResult.Kind]
+        FACE: _ClassVar[PictureResult.Kind]
+        STICKER: _ClassVar[PictureResult.Kind]
+        PHOTO: _ClassVar[PictureResult.Kind]
+        DOCUMENT: _ClassVar[PictureResult.Kind]
+    KIND_UNSPECIFIED: PictureResult.Kind
+    SCREENSHOT: PictureResult.Kind
+    FACE: PictureResult.Kind
+    STICKER: PictureResult.Kind
+    PHOTO: PictureResult.Kind
+    DOCUMENT: PictureResult.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    FACES_FIELD_NUMBER: _ClassVar[int]
+    kind: PictureResult.Kind
+    confidence: float
+    reason: str
+    width: int
+    height: int
+    faces: _containers.RepeatedCompositeFieldContainer[Box]
+    def __init__(self, kind: _Optional[_Union[PictureResult.Kind, str]] = ..., confidence: _Optional[float] = ..., reason: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., faces: _Optional[_Iterable[_Union[Box, _Mapping]]] = ...) -> None: ...
+
+class SideResult(_message.Message):
+    __slots__ = ("side", "role", "estimate", "scores", "shift")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    SHIFT_FIELD_NUMBER: _ClassVar[int]
+    side: ReadMessage.Side
+    role: Role
+    estimate: Estimate
+    scores: _containers.RepeatedScalarFieldContainer[float]
+    shift: float
+    def __init__(self, side: _Optional[_Union[ReadMessage.Side, str]] = ..., role: _Optional[_Union[Role, str]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., scores: _Optional[_Iterable[float]] = ..., shift: _Optional[float] = ...) -> None: ...
 
 class ModelUse(_message.Message):
     __slots__ = ("name", "revision")

@@ -1,0 +1,1 @@
+"""Calls: composed with the truth known, and what the service makes of them."""

@@ -1,0 +1,153 @@
+"""What the models make of a call's speech and messages, and whose emotion is scored."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from fusion.pool import Fused
+from modalities.errors import InputError, OverloadedError
+from modalities.reading import Modality, Reading
+from modalities.voice.listen import Heard
+from modalities.voice.prepare import Segment
+from server.analysis import Analysis, Call, Content, Outcome, Role, Speech, State
+from server.logs import LOG
+from server.pipeline import Pipeline
+from server.read_voice import note_voice_models, transcribe
+
+Result = TypeVar("Result")
+
+SURE_SPEECH = 0.85  # mean probability of its frames; below it are music and some noisy speech
+PATIENCE_S = 10.0  # for a model whose queue is full
+FAILED = "the service failed on it"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Whose emotion is scored; the customer's always.
+
+    An agent's only where the one who runs the service has said so: in the EU, Art. 5(1)(f) of the
+    AI Act prohibits emotion recognition of people at work.
+    """
+
+    score_unknown_roles: bool = False
+    score_agents: bool = False
+
+    def refusal(self, role: Role | None) -> str:
+        """Why the emotion of `role` is not scored; empty where it is."""
+        if role is Role.CUSTOMER:
+            return ""
+        if role is None:
+            return "" if self.score_unknown_roles else "it is not known who speaks"
+        if role is Role.AGENT:
+            return "" if self.score_agents else "the emotion of agents is not scored"
+        return "it is no person's speech"
+
+
+@dataclass
+class Score:
+    """What the models make of one stretch of speech; fields as in Utterance, `words` the text
+    model's reading of `text`."""
+
+    readings: Sequence[Reading] = ()
+    fused: Fused | None = None
+    text: str = ""
+    confidence: float | None = None
+    language: str = ""
+    words: Reading | None = None
+    not_scored: str = ""
+
+
+class Scorer:
+    """Of one call. Nothing that goes wrong with a stretch or a message ends the call."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        call: Call,
+        policy: Policy,
+        language: str | None,
+        patience_s: float,
+    ) -> None:
+        self.pipeline, self.runner, self.call = pipeline, pipeline.runner, call
+        self.policy, self.language, self.patience_s = policy, language, patience_s
+
+    async def score(self, heard: Heard, role: Role | None) -> Score:
+        """Its emotion, where `role` is to be scored, and what is said."""
+        reader, not_scored = self.runner.models.voice, self.policy.refusal(role)
+        if heard.probability < SURE_SPEECH:  # no emotion and no words are made of what may be music
+            return Score(not_scored=not_scored or "it is hardly speech")
+        if reader is None:
+            return Score(not_scored=not_scored or self.runner.models.missing["voice"].reason)
+        if not_scored and not reader.whisper:
+            return Score(not_scored=not_scored)
+        segment = replace(heard.segment, language=self.language)
+        try:
+            return await patiently(partial(self._read, segment, not_scored), self.patience_s)
+        except OverloadedError as error:
+            return Score(not_scored=not_scored or error.reason)
+        except Exception:
+            LOG.exception("utterance failed", extra={"request_id": self.call.request_id})
+            return Score(not_scored=not_scored or FAILED)
+
+    async def analyze(self, content: Content) -> Analysis:
+        """Of a message."""
+        try:
+            work = partial(self.pipeline.analyze_content, content, self.call)
+            return await patiently(work, self.patience_s)
+        except (InputError, OverloadedError) as error:
+            state = State.REJECTED if isinstance(error, InputError) else State.FAILED
+            return _unread(content, state, error.reason)
+        except Exception:
+            LOG.exception("message failed", extra={"request_id": self.call.request_id})
+            return _unread(content, State.FAILED, FAILED)
+
+    async def _read(self, segment: Segment, not_scored: str) -> Score:
+        results = await self.runner.infer(self.call, "voice", [segment])
+        note_voice_models(results, self.call, self.runner)
+        spoken = Speech(segment.start_s, segment.end_s, [results[0].reading])
+        await transcribe([spoken], results, self.call, self.runner)
+        score = Score(
+            text=spoken.text,
+            confidence=spoken.confidence,
+            language=spoken.language,
+            words=spoken.readings[1] if len(spoken.readings) > 1 else None,
+            not_scored=not_scored,
+        )
+        if not not_scored:
+            score.readings = spoken.readings
+            self.call.models["fusion"] = self.runner.models.fusion.revision
+            (score.fused,) = await self.runner.infer(self.call, "fusion", [spoken.readings])
+        return score
+
+
+async def patiently(work: Callable[[], Awaitable[Result]], patience_s: float) -> Result:
+    """`work`, again while a queue is full: a call cannot come back later. Raises OverloadedError
+    after `patience_s`."""
+    give_up = time.monotonic() + patience_s
+    while True:
+        try:
+            return await work()
+        except OverloadedError as error:
+            if time.monotonic() + error.retry_after_s > give_up:
+                raise
+            await asyncio.sleep(error.retry_after_s)
+
+
+def _unread(content: Content, state: State, reason: str) -> Analysis:
+    """Of a message that could not be read at all."""
+    parts = {
+        Modality.TEXT: content.text,
+        Modality.VOICE: content.audio,
+        Modality.IMAGE: content.images,
+    }
+    return Analysis(
+        [
+            Outcome(modality, state, reason) if part else Outcome(modality, State.ABSENT)
+            for modality, part in parts.items()
+        ]
+    )

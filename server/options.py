@@ -1,0 +1,41 @@
+"""The command line's options that several commands have, and the settings that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+Whisper = Annotated[
+    str | None, typer.Option(help="Whisper checkpoint, by name or path, for transcripts.")
+]
+WhisperDir = Annotated[Path | None, typer.Option(help="Where downloaded checkpoints lie.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as max_audio_s=60."),
+]
+
+
+def settings_of(other: list[str] | None, **options: Any) -> Settings:
+    """Settings from the environment and the options that were given; raises InputError."""
+    from pydantic import ValidationError
+
+    from modalities.errors import InputError
+    from server.settings import Settings
+
+    given = {name: value for name, value in options.items() if value is not None}
+    for pair in other or []:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise InputError("NAME=VALUE is needed", "--set")
+        given[name] = value
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(first["msg"], ".".join(map(str, first["loc"]))) from None
