@@ -11,7 +11,7 @@ import silero_vad
 from test_voice_prepare import RECORDING
 
 from bench.calls import sounds
-from modalities.voice.listen import Heard, Listener, SpeechEnded, SpeechStarted
+from modalities.voice.listen import EDGE, Heard, Listener, SpeechEnded, SpeechStarted
 from modalities.voice.prepare import decode
 from modalities.voice.stream import SAMPLE_RATE_HZ
 from modalities.voice.vad import stretches
@@ -89,7 +89,8 @@ def test_speech_starts_and_ends_in_turn(talk: np.ndarray, speech: np.ndarray) ->
     for sound in sounds_heard:
         if isinstance(sound, Heard):
             segment = sound.segment
-            start, end = round(segment.start_s * SECOND), round(segment.end_s * SECOND)
+            start = round(segment.start_s * SECOND) - EDGE  # a little more is kept than told
+            end = round(segment.end_s * SECOND) + EDGE
             np.testing.assert_array_equal(segment.samples, talk[start:end])
             power = np.square(segment.samples, dtype=np.float64).mean()
             assert sound.loudness_dbfs == pytest.approx(10 * np.log10(power))
