@@ -27,7 +27,8 @@ from modalities.image.ocr import Ocr
 from modalities.image.prepare import ImagePreparer
 from modalities.text.infer import TextReader
 from modalities.voice.infer import VoiceReader
-from modalities.voice.prepare import SAMPLE_RATE_HZ, Segment
+from modalities.voice.prepare import Segment
+from modalities.voice.stream import SAMPLE_RATE_HZ
 
 FOLDER = Path(__file__).parent
 EXAMPLES = FOLDER.parent / "examples"

@@ -93,11 +93,10 @@ def judge(truth: Sequence[str], said: Sequence[Answers]) -> dict[str, Any]:
 
 async def _read(files: Sequence[str]) -> list[AnalyzeEmotionResponse | None]:
     settings = Settings()
-    pipeline = Pipeline(load(settings), settings)
     archive = data_dir() / STICKERS
     gate = asyncio.Semaphore(4)
 
-    async def one(name: str) -> AnalyzeEmotionResponse | None:
+    async def one(name: str, pipeline: Pipeline) -> AnalyzeEmotionResponse | None:
         content = read_bytes(f"{archive}!{name}")
         async with gate:
             try:
@@ -107,10 +106,8 @@ async def _read(files: Sequence[str]) -> list[AnalyzeEmotionResponse | None]:
             except RejectedError:
                 return None
 
-    try:
-        return await asyncio.gather(*(one(name) for name in files))
-    finally:
-        await pipeline.close()
+    async with Pipeline(load(settings), settings) as pipeline:
+        return await asyncio.gather(*(one(name, pipeline) for name in files))
 
 
 def main() -> None:

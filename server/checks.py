@@ -84,9 +84,8 @@ def message_content(message: conversation_pb2.Message, at: str, settings: Settin
     has_text, has_audio, has_image = (message.HasField(name) for name in ("text", "audio", "image"))
     if not (has_text or has_audio or has_image):
         raise InputError("one of text, audio and image is needed", at)
-    if message.role not in types_pb2.Role.values():
-        raise InputError("not a Role", f"{at}.role")
-    if message.role == types_pb2.ROLE_UNSPECIFIED and (has_text or has_audio):
+    role = role_of(message.role, f"{at}.role")
+    if role is None and (has_text or has_audio):
         raise InputError("text and audio need a role", f"{at}.role")
     if message.HasField("offset") and message.offset.ToNanoseconds() < 0:
         raise InputError("an offset is not negative", f"{at}.offset")
@@ -94,8 +93,15 @@ def message_content(message: conversation_pb2.Message, at: str, settings: Settin
         _text(message.text, f"{at}.text", settings) if has_text else None,
         BytesPart(f"{at}.audio.content", message.audio.content) if has_audio else None,
         (BytesPart(f"{at}.image.content", message.image.content),) if has_image else (),
-        Role(types_pb2.Role.Name(message.role)) if message.role else Role.CUSTOMER,
+        role or Role.CUSTOMER,
     )
+
+
+def role_of(value: types_pb2.Role, at: str) -> Role | None:
+    """The role in field `at`, None where it is unspecified; raises InputError on what is none."""
+    if value not in types_pb2.Role.values():
+        raise InputError("not a Role", at)
+    return Role(types_pb2.Role.Name(value)) if value else None
 
 
 def _text(text: types_pb2.Text, at: str, settings: Settings) -> TextPart:

@@ -224,11 +224,8 @@ async def _in_process(request: AnalyzeEmotionRequest, settings: Settings) -> Ana
     from server.pipeline import Pipeline
 
     logs.configure()
-    pipeline = Pipeline(models.load(settings), settings)
-    try:
+    async with Pipeline(models.load(settings), settings) as pipeline:
         return await pipeline.analyze(request)
-    finally:
-        await pipeline.close()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from emotion.v1.conversation_pb2 import ConversationSummary, MessageResult
@@ -36,7 +35,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from fusion.conversation import summarise
 from fusion.labels import valence_arousal
-from fusion.pool import Fused, FusionPool
+from fusion.pool import Fused, FusionPool, SourceShare
 from modalities.errors import InputError
 from modalities.image.ocr import Box as PixelBox
 from modalities.image.prepare import PreparedImage
@@ -59,7 +58,7 @@ def emotion_response(analysis: Analysis, pool: FusionPool, call: Call) -> Analyz
         request_id=call.request_id,
     )
     if fused is not None:
-        response.sources.extend(source_results(analysis.readings, fused))
+        response.sources.extend(source_results(fused))
         response.fusion.CopyFrom(_fusion(fused, pool))
     return response
 
@@ -113,20 +112,13 @@ def conversation_summary(
     )
 
 
-def source_results(readings: Sequence[Reading], fused: Fused) -> list[SourceResult]:
-    """The terms of an answer that was pooled from `readings`."""
-    by_source = {reading.source: reading for reading in readings}
+def source_results(fused: Fused) -> list[SourceResult]:
+    """The terms of an answer."""
     return [
         SourceResult(
             source=SourceResult.Source.Value(share.source.name),
             modality=ModalityValue.Value(share.source.modality.name),
-            estimate=_estimate(
-                replace(
-                    by_source[share.source],
-                    log_sentiment=share.log_sentiment,
-                    log_emotions=share.log_emotions,
-                )
-            ),
+            estimate=_estimate(share),
             weight=share.weight,
             contribution=share.contribution,
             share=share.share,
@@ -135,10 +127,10 @@ def source_results(readings: Sequence[Reading], fused: Fused) -> list[SourceResu
     ]
 
 
-def _estimate(reading: Reading) -> Estimate:
-    """A reading as it stands; its confidence is its likeliest sentiment's probability."""
-    confidence = float(np.exp(reading.log_sentiment.max()))
-    return _distributions(reading.log_sentiment, reading.log_emotions, confidence, False)
+def _estimate(said: Reading | SourceShare) -> Estimate:
+    """What a source says as it stands; its confidence is its likeliest sentiment's probability."""
+    confidence = float(np.exp(said.log_sentiment.max()))
+    return _distributions(said.log_sentiment, said.log_emotions, confidence, False)
 
 
 def fused_estimate(fused: Fused | None) -> Estimate:
@@ -257,7 +249,7 @@ def _message(line: domain.Line) -> ReadMessage:
         page=read.page,
         box=_box(read.box),
         side=_side_value(read.side),
-        role=_role_value(line.role),
+        role=role_value(line.role),
         ocr_confidence=read.confidence,
         time_text=read.time_text,
         estimate=fused_estimate(line.pooled) if line.pooled else None,
@@ -270,7 +262,7 @@ def _side(side: domain.ChatSide) -> SideResult:
     scores = [float(score_of(line.pooled.log_sentiment)) for line in side.lines if line.pooled]
     return SideResult(
         side=_side_value(side.side),
-        role=_role_value(side.role),
+        role=role_value(side.role),
         estimate=fused_estimate(side.pooled),
         scores=scores,
         shift=summarise(scores).shift if scores else None,
@@ -303,7 +295,7 @@ def _side_value(side: Side) -> ReadMessage.Side:
     return ReadMessage.Side.Value(side.name if side is not Side.NONE else "SIDE_UNSPECIFIED")
 
 
-def _role_value(role: domain.Role | None) -> Role:
+def role_value(role: domain.Role | None) -> Role:
     return Role.Value(role.name) if role else Role.ROLE_UNSPECIFIED
 
 

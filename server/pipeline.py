@@ -36,7 +36,8 @@ class FailedError(EmotionError):
 
 
 class Pipeline:
-    """Belongs to the event loop in which it was made; `close` it there.
+    """Belongs to the event loop in which it was made; `close` it there, or use it in an
+    `async with`.
 
     Both methods raise InputError or RejectedError on a request that cannot be answered,
     OverloadedError and TimeoutError (the deadline is a time.monotonic()), and FailedError.
@@ -45,6 +46,12 @@ class Pipeline:
     def __init__(self, models: Models, settings: Settings) -> None:
         self.models, self.settings = models, settings
         self.runner = Runner(models, settings)
+
+    async def __aenter__(self) -> Pipeline:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def analyze(
         self, request: AnalyzeEmotionRequest, deadline: float | None = None

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from modalities.reading import Modality
-from modalities.voice.prepare import SAMPLE_RATE_HZ, Segment
+from modalities.voice.prepare import Segment
 from modalities.voice.prepare import prepare as prepare_audio
+from modalities.voice.stream import SAMPLE_RATE_HZ
 from server.analysis import Call, TextPart
 from server.pipeline import guard
 from server.read_text import read_text

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from modalities import torchaudio_cpu
-from modalities.voice.prepare import SAMPLE_RATE_HZ
 from modalities.voice.prosody import N_PROSODY
+from modalities.voice.stream import SAMPLE_RATE_HZ
 
 torchaudio_cpu.install()
 

@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from modalities.reading import EMOTIONS, SENTIMENTS
 from modalities.voice.model import pooled_sentiment
-from modalities.voice.prepare import SAMPLE_RATE_HZ, decode, segment
+from modalities.voice.prepare import decode, segment
+from modalities.voice.stream import SAMPLE_RATE_HZ
 from training.calibrate import fit_temperature
 from training.rows import Row, held_emotions, read_bytes
 

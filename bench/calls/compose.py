@@ -23,7 +23,8 @@ import numpy as np
 
 from bench.calls import sounds
 from modalities.reading import Array
-from modalities.voice.prepare import SAMPLE_RATE_HZ, decode
+from modalities.voice.prepare import decode
+from modalities.voice.stream import SAMPLE_RATE_HZ
 from server.analysis import Role
 from training.data import SPEECH_SETS, data_dir, speech_rows
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.calls import compose, sounds
 from modalities.reading import Array
-from modalities.voice.prepare import SAMPLE_RATE_HZ
+from modalities.voice.stream import SAMPLE_RATE_HZ
 from server import models
 from server.analysis import Role
 from server.calls.recorded import CallOptions, score
@@ -53,9 +53,8 @@ def run(seed: int = 0) -> dict[str, Invented]:
 
 async def _score(paths: Mapping[str, list[Path]]) -> dict[str, Invented]:
     settings = Settings()
-    pipeline = Pipeline(models.load(settings), settings)
     found = {}
-    try:
+    async with Pipeline(models.load(settings), settings) as pipeline:
         for kind, recordings in paths.items():
             calls = [await score(path, pipeline, CUSTOMER, lambda _: None) for path in recordings]
             heard = [utterance for call in calls for utterance in call.utterances]
@@ -65,8 +64,6 @@ async def _score(paths: Mapping[str, list[Path]]) -> dict[str, Invented]:
                 texts=sum(bool(one.text) for one in heard),
                 sure=sum(one.fused is not None and not one.fused.abstained for one in heard),
             )
-    finally:
-        await pipeline.close()
     return found
 
 

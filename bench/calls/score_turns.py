@@ -81,8 +81,7 @@ class Difference:
 async def score(truths: Sequence[Path]) -> TurnFigures:
     """Through the path of recordings, with the embedded models."""
     settings = Settings()
-    pipeline = Pipeline(models.load(settings), settings)
-    try:
+    async with Pipeline(models.load(settings), settings) as pipeline:
         calls = [compose.load(path) for path in truths]
         scored = [await from_file(path, pipeline) for path in truths]
         clips = {
@@ -91,8 +90,6 @@ async def score(truths: Sequence[Path]) -> TurnFigures:
             for turn in call.turns
             if turn.role == Role.CUSTOMER
         }
-    finally:
-        await pipeline.close()
     return _figures(calls, scored, clips)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from modalities.reading import Array
-from modalities.voice.prepare import SAMPLE_RATE_HZ
+from modalities.voice.stream import SAMPLE_RATE_HZ
 
 RING_HZ, RING_ON_S, RING_OFF_S = 425.0, 1.0, 4.0  # most of Europe, and China's cadence (1 s, 4 s)
 # ITU-T Q.23: a key's pair of tones.

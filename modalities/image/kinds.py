@@ -77,10 +77,7 @@ def measure(
 ) -> Measures:
     """Of (h, w, 3) RGB pixels and what was found in them."""
     height, width = pixels.shape[:2]
-    scale = min(1.0, MEASURED_SIDE / max(height, width))
-    small = pixels
-    if scale < 1:
-        small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = shrunk(pixels)
     cells = (small >> 4).reshape(-1, 3).astype(np.int64) @ np.array([256, 16, 1])
     shares = np.sort(np.bincount(cells, minlength=4096) / cells.size)[::-1]  # (4096,)
     sure = [line for line in lines if line.text and line.confidence >= SURE_LINE]
@@ -98,6 +95,14 @@ def measure(
         side=max(height, width),
         aspect=height / width,
     )
+
+
+def shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w, 3) with a long side of at most MEASURED_SIDE."""
+    scale = MEASURED_SIDE / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def classify(m: Measures) -> Classified:

@@ -17,7 +17,7 @@ from modalities.image.chat import Kind, ReadMessage, is_chat, plain_text, read_m
 from modalities.image.decode import ImageLimits, decode
 from modalities.image.face import CROP_SIDE, FaceFinder
 from modalities.image.infer import VisionItem
-from modalities.image.kinds import MEASURED_SIDE, Classified, ImageKind, classify, measure
+from modalities.image.kinds import Classified, ImageKind, classify, measure, shrunk
 from modalities.image.model import SIZE
 from modalities.image.ocr import Box, Ocr, OcrLine
 from modalities.reading import Quality
@@ -146,14 +146,14 @@ def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 def sharpness(pixels: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian v (Pech-Pacheco et al., ICPR 2000) as v / (v + 100), [0, 1)."""
-    grey = cv2.cvtColor(_shrunk(pixels), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(shrunk(pixels), cv2.COLOR_RGB2GRAY)
     variance = float(cv2.Laplacian(grey, cv2.CV_32F).var())
     return variance / (variance + 100.0)
 
 
 def detail(pixels: NDArray[np.uint8], lines: list[OcrLine]) -> float:
     """Share of the pixels outside of text that lie on an edge between shades, [0, 1]."""
-    small = _shrunk(pixels)
+    small = shrunk(pixels)
     scale = small.shape[0] / pixels.shape[0]
     outside = np.ones(small.shape[:2], bool)
     for line in lines:
@@ -164,13 +164,6 @@ def detail(pixels: NDArray[np.uint8], lines: list[OcrLine]) -> float:
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     steps = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))[outside]
     return float((steps > EDGE_LEVELS).mean()) if steps.size else 0.0
-
-
-def _shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = MEASURED_SIDE / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _mean_confidence(said: list[ReadMessage]) -> float:

@@ -8,8 +8,7 @@ import numpy as np
 
 from modalities.errors import InputError, LimitError
 from modalities.reading import Array
-from modalities.voice.stream import SAMPLE_RATE_HZ as SAMPLE_RATE_HZ  # also for who imports it here
-from modalities.voice.stream import AudioFile
+from modalities.voice.stream import SAMPLE_RATE_HZ, AudioFile
 from modalities.voice.vad import FRAME, stretches
 
 MIN_SILENCE_S = 0.7  # between segments

@@ -23,7 +23,6 @@ from emotion.v1.call_pb2 import (
     BatchAnalyzeCallsRequest,
     BatchAnalyzeCallsResponse,
 )
-from emotion.v1.types_pb2 import Role as RoleValue
 from google.longrunning import operations_pb2
 from google.longrunning.operations_pb2 import Operation
 from google.protobuf.empty_pb2 import Empty
@@ -31,12 +30,12 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
 from modalities.errors import InputError, OverloadedError
-from server.analysis import Call, Role
+from server.analysis import Call
 from server.calls import journal, table
 from server.calls.convert import summary_of
 from server.calls.jobs import Job, find_under
 from server.calls.recorded import CallOptions
-from server.checks import request_id_of
+from server.checks import request_id_of, role_of
 from server.convert import duration_of
 from server.errors import NotFoundError, StateError, StoppingError, to_status
 from server.logs import LOG
@@ -62,10 +61,6 @@ _CODES = {
     table.OK: grpc.StatusCode.OK,
     table.UNREADABLE: grpc.StatusCode.INVALID_ARGUMENT,
     table.FAILED: grpc.StatusCode.INTERNAL,
-}
-_ROLES: Mapping[int, Role | None] = {
-    RoleValue.ROLE_UNSPECIFIED: None,
-    **{RoleValue.Value(role.name): role for role in Role},
 }
 
 
@@ -173,10 +168,10 @@ class CallJobs:
         request_id = request_id_of(request)
         options = CallOptions(
             tuple(
-                _role(value, f"channel_roles[{index}]")
+                role_of(value, f"channel_roles[{index}]")
                 for index, value in enumerate(request.channel_roles)
             ),
-            _role(request.single_speaker, "single_speaker"),
+            role_of(request.single_speaker, "single_speaker"),
             request.score_unknown_roles,
         )
         async with self._starting:
@@ -278,12 +273,6 @@ def _id_of(name: str) -> str:
     if found is None:
         raise InputError("operations/<id> is needed", "name")
     return found[1]
-
-
-def _role(value: int, field: str) -> Role | None:
-    if value not in _ROLES:
-        raise InputError("not a Role", field)
-    return _ROLES[value]
 
 
 def _response(job: Job, request_id: str) -> BatchAnalyzeCallsResponse:

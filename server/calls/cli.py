@@ -113,8 +113,7 @@ async def _run(
     from server.runner import naming
 
     logs.configure()
-    pipeline = Pipeline(models.load(settings), settings)
-    try:
+    async with Pipeline(models.load(settings), settings) as pipeline:
         with naming("--out"):
             job = Job(recordings, out, options, pipeline)
         drawing = asyncio.create_task(_draw(job.progress))
@@ -124,8 +123,6 @@ async def _run(
             drawing.cancel()
             await asyncio.wait([drawing])
         return job.progress
-    finally:
-        await pipeline.close()
 
 
 async def _draw(progress: Progress) -> None:

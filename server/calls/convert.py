@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from emotion.v1 import call_pb2 as pb
-from emotion.v1.types_pb2 import Role as RoleValue
 
-from server.analysis import Call, Role
+from server.analysis import Call
 from server.calls import shape
 from server.calls.events import CallState, CallSummary, Event, MessageRead, Speech, Utterance
 from server.convert import (
@@ -16,6 +15,7 @@ from server.convert import (
     fused_estimate,
     message_result,
     metadata_of,
+    role_value,
     source_results,
 )
 
@@ -46,10 +46,6 @@ def summary_of(summary: CallSummary, call: Call) -> pb.CallSummary:
         metadata=metadata_of(call),
         request_id=call.request_id,
     )
-
-
-def role_value(role: Role | None) -> RoleValue:
-    return RoleValue.Value(role.name) if role else RoleValue.ROLE_UNSPECIFIED
 
 
 def shape_of(whole: shape.CallShape) -> pb.CallShape:
@@ -111,7 +107,7 @@ def _utterance(utterance: Utterance) -> pb.Utterance:
         confidence=utterance.confidence,
         language=utterance.language,
         estimate=fused_estimate(fused) if fused else None,
-        sources=source_results(utterance.readings, fused) if fused else (),
+        sources=source_results(fused) if fused else (),
         not_scored=utterance.not_scored,
     )
 

@@ -8,16 +8,14 @@ from contextlib import contextmanager
 
 from emotion.v1.call_pb2 import StreamCallConfig, StreamCallRequest
 from emotion.v1.conversation_pb2 import Message
-from emotion.v1.types_pb2 import Role as RoleValue
 
 from modalities.errors import InputError, LimitError
 from modalities.voice.chunks import ChunkDecoder, chunk_decoder
 from modalities.voice.transcribe import language_code
-from server.analysis import Role
 from server.calls.convert import response_of
 from server.calls.scoring import Policy
 from server.calls.session import CallSession
-from server.checks import call_of, message_content
+from server.checks import call_of, message_content, role_of
 from server.pipeline import Pipeline
 from server.rpc import Stream
 
@@ -57,7 +55,10 @@ class LiveCalls:
 
     def _start(self, config: StreamCallConfig) -> tuple[CallSession, ChunkDecoder]:
         call = call_of(config, None)
-        roles = [_role(value, index) for index, value in enumerate(config.channel_roles)]
+        roles = [
+            role_of(value, f"channel_roles[{index}]")
+            for index, value in enumerate(config.channel_roles)
+        ]
         if not 1 <= len(roles) <= MAX_ROLES:
             raise InputError(f"one role for each channel, up to {MAX_ROLES}", "channel_roles")
         if config.encoding not in StreamCallConfig.Encoding.values():
@@ -121,12 +122,6 @@ class LiveCalls:
             raise LimitError(f"more than {self.settings.max_messages} messages", "message")
         offset_s = message.offset.ToNanoseconds() / 1e9 if message.HasField("offset") else None
         await session.message(content, offset_s)
-
-
-def _role(value: RoleValue, index: int) -> Role | None:
-    if value not in RoleValue.values():
-        raise InputError("not a Role", f"channel_roles[{index}]")
-    return Role(RoleValue.Name(value)) if value else None
 
 
 def _notes(stream: Stream, decoder: ChunkDecoder, over: LimitError | None) -> list[str]:

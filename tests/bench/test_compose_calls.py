@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from bench.calls import compose, sounds
-from modalities.voice.prepare import SAMPLE_RATE_HZ
-from modalities.voice.stream import AudioFile
+from modalities.voice.stream import SAMPLE_RATE_HZ, AudioFile
 from training.data import load_splits
 
 SPEAKER_OF = {

@@ -16,7 +16,8 @@ import torch
 
 from modalities.errors import InputError, LimitError
 from modalities.voice import stream, vad
-from modalities.voice.prepare import SAMPLE_RATE_HZ, decode, prepare, segment
+from modalities.voice.prepare import decode, prepare, segment
+from modalities.voice.stream import SAMPLE_RATE_HZ
 
 RECORDING = (Path(__file__).parents[2] / "examples" / "recording.ogg").read_bytes()
 

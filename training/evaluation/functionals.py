@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from modalities.voice.prepare import SAMPLE_RATE_HZ, decode
+from modalities.voice.prepare import decode
+from modalities.voice.stream import SAMPLE_RATE_HZ
 from training.rows import Row, read_bytes
 
 N_FFT, HOP, N_MELS, N_MFCC = 512, 160, 40, 20  # 32 ms windows every 10 ms

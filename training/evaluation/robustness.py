@@ -24,8 +24,8 @@ from PIL import Image, ImageFilter, ImageOps
 from modalities.errors import InputError
 from modalities.image.decode import ImageLimits
 from modalities.image.decode import decode as decode_image
-from modalities.voice.prepare import SAMPLE_RATE_HZ
 from modalities.voice.prepare import decode as decode_voice
+from modalities.voice.stream import SAMPLE_RATE_HZ
 from training.evaluation import conversations
 from training.evaluation.judge import Classified, Result, judge_rows
 from training.rows import Row, read_bytes
