@@ -48,6 +48,8 @@ def main(server: str, recording: Path) -> None:
                     role = types_pb2.Role.Name(said.role)
                     score = f"{said.estimate.score:+.2f}" if said.HasField("estimate") else "none"
                     print(f"{start_s:6.2f} to {end_s:6.2f} s, {role}: score {score} {said.text}")
+                case "advice":
+                    print(f"advice ({event.advice.rule}): {event.advice.text}")
                 case "state" if event.state.HasField("score"):
                     print(f"after {event.state.offset.ToTimedelta()}: {event.state.score:+.2f}")
                 case "summary":

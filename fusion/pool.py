@@ -166,7 +166,7 @@ def stance(sentiment: Tensor, present: Tensor) -> Tensor:
 
 def quality_features(quality: Quality) -> list[float]:
     """A Quality's fields brought to about [0, 1], in their own order."""
-    characters, unknown, speech_s, snr_db, *rest = astuple(quality)
+    characters, unknown, speech_s, snr_db, *rest = map(float, astuple(quality))
     return [
         float(torch.tensor(characters).log1p()) / 8,
         unknown,

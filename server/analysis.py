@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from fusion.pool import Fused
 from modalities.errors import InputError
@@ -14,6 +15,9 @@ from modalities.image.chat import ReadMessage
 from modalities.image.prepare import PreparedImage
 from modalities.image.sides import Side
 from modalities.reading import Modality, Reading
+
+if TYPE_CHECKING:
+    from server.runner import Generation
 
 
 class State(StrEnum):
@@ -72,6 +76,7 @@ class Call:
     encoder_passes: int = 0
     models: dict[str, str] = field(default_factory=dict)  # name → revision
     stages: dict[str, tuple[float, float]] = field(default_factory=dict)  # first start, last end
+    generation: Generation | None = field(default=None, repr=False)  # the models that answer it
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

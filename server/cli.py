@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from server.alerts.cli import alerts_app
 from server.calls.cli import score_calls
+from server.feedback.cli import feedback_app
 from server.options import Device, Set, Whisper, WhisperDir, settings_of
+from server.store.cli import store_app
+from server.strategy.cli import rules_app
+from server.trends import show as trends
 from training.cli import train_app
 from training.data_cli import data_app
 from training.evaluation.cli import evaluate
+from training.learn.cli import learn_app, promote, rollback, versions
 
 if TYPE_CHECKING:
     from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest, AnalyzeEmotionResponse
@@ -54,6 +60,14 @@ models_app = typer.Typer(help="The models that are installed.", no_args_is_help=
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 app.add_typer(data_app, name="data")
+app.add_typer(learn_app, name="learn")
+app.add_typer(feedback_app, name="feedback")
+app.add_typer(rules_app, name="rules")
+app.add_typer(store_app, name="store")
+app.add_typer(alerts_app, name="alerts")
+app.command("trends")(trends)
+for command in (versions, promote, rollback):
+    models_app.command()(command)
 app.command()(evaluate)
 app.command()(score_calls)
 
@@ -96,6 +110,9 @@ def analyze(
     as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
     customer_side: Annotated[str, typer.Option(help="auto, left or right, of a chat.")] = "auto",
     words: Annotated[bool, typer.Option(help="Offsets of each word of a transcript.")] = False,
+    explain: Annotated[
+        bool, typer.Option(help="Say why: words, speech, parts of pictures.")
+    ] = False,
     annotate: Annotated[
         Path | None,
         typer.Option(
@@ -110,7 +127,7 @@ def analyze(
 ) -> None:
     """Analyse a text, a recording and pictures as one utterance."""
     settings = settings_of(other, device=device, whisper=whisper, whisper_dir=whisper_dir)
-    request = build_request(text, audio, image or [], customer_side, words)
+    request = build_request(text, audio, image or [], customer_side, words, explain)
     if server is not None:
         from server import client
 
@@ -185,7 +202,12 @@ def demo(
 
 
 def build_request(
-    text: str | None, audio: Path | None, images: list[Path], customer_side: str, words: bool
+    text: str | None,
+    audio: Path | None,
+    images: list[Path],
+    customer_side: str = "auto",
+    words: bool = False,
+    explain: bool = False,
 ) -> AnalyzeEmotionRequest:
     """The request of the command line's options; raises InputError on a bad side."""
     from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest
@@ -200,7 +222,9 @@ def build_request(
         text=None if text is None else Text(content=text),
         audio=None if audio is None else Audio(content=audio.read_bytes()),
         images=[Image(content=path.read_bytes()) for path in images],
-        config=AnalysisConfig(customer_side=AnalysisConfig.CustomerSide.Value(side), words=words),
+        config=AnalysisConfig(
+            customer_side=AnalysisConfig.CustomerSide.Value(side), words=words, explain=explain
+        ),
     )
 
 
@@ -221,10 +245,13 @@ def _annotate(
 
 async def _in_process(request: AnalyzeEmotionRequest, settings: Settings) -> AnalyzeEmotionResponse:
     from server import logs, models
+    from server.follow import Followers
     from server.pipeline import Pipeline
+    from server.strategy.book import Book
 
     logs.configure()
-    async with Pipeline(models.load(settings), settings) as pipeline:
+    followers = Followers(Book.load(settings.rules))
+    async with Pipeline(models.load(settings), settings, followers) as pipeline:
         return await pipeline.analyze(request)
 
 

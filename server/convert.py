@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from emotion.v1.advice_pb2 import Advice as AdviceMessage
 from emotion.v1.conversation_pb2 import ConversationSummary, MessageResult
 from emotion.v1.emotion_service_pb2 import (
     AnalyzeConversationRequest,
     AnalyzeConversationResponse,
     AnalyzeEmotionResponse,
 )
+from emotion.v1.explanation_pb2 import Explanation
 from emotion.v1.types_pb2 import (
     Box,
-    Estimate,
-    Fusion,
-    LabelBias,
     Metadata,
     ModalityResult,
     ModelUse,
     PictureResult,
     ReadMessage,
     Role,
-    Sentiment,
     SideResult,
-    SourceResult,
     StageTiming,
     TranscriptSegment,
     Word,
@@ -34,19 +30,27 @@ from emotion.v1.types_pb2 import Transcript as TranscriptMessage
 from google.protobuf.duration_pb2 import Duration
 
 from fusion.conversation import summarise
-from fusion.labels import valence_arousal
-from fusion.pool import Fused, FusionPool, SourceShare
+from fusion.pool import FusionPool
 from modalities.errors import InputError
 from modalities.image.ocr import Box as PixelBox
 from modalities.image.prepare import PreparedImage
 from modalities.image.sides import Side
-from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading, score_of
+from modalities.reading import score_of
 from server import analysis as domain
 from server.analysis import Analysis, Call, State
-from server.course import Said
+from server.convert_estimate import estimate_of, fused_estimate, fusion_terms, source_results
+from server.course import customer_scores
+from server.follow import Advised
+from server.moments import Moment
 
 
-def emotion_response(analysis: Analysis, pool: FusionPool, call: Call) -> AnalyzeEmotionResponse:
+def emotion_response(
+    analysis: Analysis,
+    advised: Sequence[Advised],
+    explanation: Explanation | None,
+    pool: FusionPool,
+    call: Call,
+) -> AnalyzeEmotionResponse:
     fused = analysis.fused
     response = AnalyzeEmotionResponse(
         fused=fused_estimate(fused),
@@ -56,28 +60,48 @@ def emotion_response(analysis: Analysis, pool: FusionPool, call: Call) -> Analyz
         pictures=_pictures(analysis),
         metadata=metadata_of(call),
         request_id=call.request_id,
+        advice=map(advice_of, advised),
+        explanation=explanation,
     )
     if fused is not None:
         response.sources.extend(source_results(fused))
-        response.fusion.CopyFrom(_fusion(fused, pool))
+        response.fusion.CopyFrom(fusion_terms(fused, pool))
     return response
 
 
 def conversation_response(
     request: AnalyzeConversationRequest,
     analyses: Sequence[Analysis],
-    said: Sequence[Said],
+    moments: Sequence[Moment],
+    advised: Sequence[Advised],
     satisfaction: float | None,
     call: Call,
 ) -> AnalyzeConversationResponse:
-    response = AnalyzeConversationResponse(metadata=metadata_of(call), request_id=call.request_id)
+    response = AnalyzeConversationResponse(
+        metadata=metadata_of(call), request_id=call.request_id, advice=map(advice_of, advised)
+    )
     for index, (message, analysis) in enumerate(zip(request.messages, analyses, strict=True)):
         offset = message.offset if message.HasField("offset") else None
         response.messages.append(message_result(index, message.role, offset, analysis))
-    scores = [one.score for one in said if one.role is domain.Role.CUSTOMER]
-    if scores:
+    if scores := customer_scores(moments):
         response.customer.CopyFrom(conversation_summary(scores, satisfaction))
     return response
+
+
+def advice_of(advised: Advised) -> AdviceMessage:
+    advice = advised.advice
+    message = AdviceMessage(
+        rule=advice.rule,
+        text=advice.text[advised.language],
+        language=advised.language,
+        priority=advice.priority,
+        tags=advice.tags,
+        index=advised.index,
+        offset=None if advice.offset_s is None else duration_of(advice.offset_s),
+        book_revision=advised.book_revision,
+    )
+    message.facts.update(advice.facts)
+    return message
 
 
 def message_result(
@@ -112,60 +136,6 @@ def conversation_summary(
     )
 
 
-def source_results(fused: Fused) -> list[SourceResult]:
-    """The terms of an answer."""
-    return [
-        SourceResult(
-            source=SourceResult.Source.Value(share.source.name),
-            modality=ModalityValue.Value(share.source.modality.name),
-            estimate=_estimate(share),
-            weight=share.weight,
-            contribution=share.contribution,
-            share=share.share,
-        )
-        for share in fused.sources
-    ]
-
-
-def _estimate(said: Reading | SourceShare) -> Estimate:
-    """What a source says as it stands; its confidence is its likeliest sentiment's probability."""
-    confidence = float(np.exp(said.log_sentiment.max()))
-    return _distributions(said.log_sentiment, said.log_emotions, confidence, False)
-
-
-def fused_estimate(fused: Fused | None) -> Estimate:
-    """The pool's answer; where there is none, an abstention."""
-    if fused is None:
-        return Estimate(abstained=True)
-    return _distributions(
-        fused.log_sentiment, fused.log_emotions, fused.confidence, fused.abstained
-    )
-
-
-def _of_part(readings: Sequence[Reading], pooled: Fused | None) -> Estimate | None:
-    """The estimate of something with one source, or with two that were pooled."""
-    if pooled is not None:
-        return fused_estimate(pooled)
-    return _estimate(readings[0]) if readings else None
-
-
-def _distributions(
-    log_sentiment: Array, log_emotions: Array, confidence: float, abstained: bool
-) -> Estimate:
-    valence, arousal = valence_arousal(log_emotions)
-    estimate = Estimate(
-        score=float(score_of(log_sentiment)),
-        sentiment=Sentiment(**dict(zip(SENTIMENTS, np.exp(log_sentiment), strict=True))),
-        valence=valence,
-        arousal=arousal,
-        confidence=confidence,
-        abstained=abstained,
-    )
-    for label, probability in zip(EMOTIONS, np.exp(log_emotions), strict=True):
-        estimate.emotions.add(label=label, probability=probability)
-    return estimate
-
-
 def _modalities(analysis: Analysis) -> list[ModalityResult]:
     shares = analysis.fused.sources if analysis.fused else ()
     return [
@@ -174,7 +144,7 @@ def _modalities(analysis: Analysis) -> list[ModalityResult]:
             state=_state(outcome.state),
             reason=outcome.reason,
             remedy=outcome.remedy,
-            estimate=_of_part(outcome.readings, outcome.pooled),
+            estimate=estimate_of(outcome.readings, outcome.pooled),
             share=sum(s.share for s in shares if s.source.modality is outcome.modality),
             sides=[_side(side) for side in outcome.sides],
         )
@@ -184,20 +154,6 @@ def _modalities(analysis: Analysis) -> list[ModalityResult]:
 
 def _state(state: State) -> ModalityResult.State:
     return ModalityResult.State.Value(state.name)
-
-
-def _fusion(fused: Fused, pool: FusionPool) -> Fusion:
-    return Fusion(
-        temperature=pool.temperature,
-        sentiment_bias=_biases(SENTIMENTS, pool.sentiment_bias),
-        emotion_bias=_biases(EMOTIONS, pool.emotion_bias),
-        bias_contribution=fused.bias_contribution,
-        bias_share=fused.bias_share,
-    )
-
-
-def _biases(labels: Sequence[str], biases: Array) -> list[LabelBias]:
-    return [LabelBias(label=label, bias=bias) for label, bias in zip(labels, biases, strict=True)]
 
 
 def _transcript(analysis: Analysis) -> TranscriptMessage | None:
@@ -230,7 +186,7 @@ def _transcript_of(transcript: domain.Transcript) -> TranscriptMessage:
                     )
                     for word in speech.words
                 ],
-                estimate=_of_part(speech.readings, speech.pooled),
+                estimate=estimate_of(speech.readings, speech.pooled),
             )
             for speech in transcript.segments
         ],

@@ -6,72 +6,119 @@ A picture of a chat is no message of its own: each line that someone says in it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from fusion.pool import Fused
 from fusion.satisfaction import Turn
 from modalities.image.sides import Side
-from modalities.reading import Modality, Reading, score_of
-from server.analysis import Analysis, Content, Outcome, Role
+from modalities.reading import Modality, Reading, Source
+from server.analysis import Analysis, Content, Outcome, Role, SpokenWord
+from server.moments import Moment
 
 
-@dataclass(frozen=True, eq=False)
-class Said:
-    """One message; `words` is the text model's reading of `text`, where there is any."""
-
-    role: Role
-    fused: Fused
-    text: str = ""
-    words: Reading | None = None
-
-    @property
-    def score(self) -> float:
-        return float(score_of(self.fused.log_sentiment))
-
-
-def course(contents: Sequence[Content], analyses: Sequence[Analysis]) -> list[Said]:
-    """All messages that could be scored, in order."""
+def course(
+    contents: Sequence[Content], analyses: Sequence[Analysis], offsets_s: Sequence[float | None]
+) -> list[Moment]:
+    """All messages that could be scored, in order; `offsets_s` says when each began."""
     return [
-        said
-        for content, analysis in zip(contents, analyses, strict=True)
-        for said in _said(content, analysis)
+        moment
+        for index, (content, analysis, offset_s) in enumerate(
+            zip(contents, analyses, offsets_s, strict=True)
+        )
+        for moment in _moments(index, content, analysis, offset_s)
     ]
 
 
-def turns(said: Sequence[Said]) -> list[Turn]:
+def customer_scores(moments: Sequence[Moment]) -> list[float]:
+    """The customer's, in order, each in [-1, 1]."""
+    return [
+        moment.score
+        for moment in moments
+        if moment.role is Role.CUSTOMER and moment.score is not None
+    ]
+
+
+def turns(moments: Sequence[Moment]) -> list[Turn]:
     """What the satisfaction head reads: the words alone, as it learned from words alone."""
     return [
-        Turn.of(one.words, one.text, from_customer=one.role is Role.CUSTOMER)
-        for one in said
-        if one.words is not None
+        Turn.of(moment.words, moment.text, from_customer=moment.role is Role.CUSTOMER)
+        for moment in moments
+        if moment.words is not None
     ]
 
 
-def _said(content: Content, analysis: Analysis) -> Iterator[Said]:
+def whole(
+    index: int, content: Content, analysis: Analysis, offset_s: float | None = None
+) -> Moment:
+    """A message as one, whatever it consists of."""
+    by_modality = {outcome.modality: outcome for outcome in analysis.outcomes}
+    text, words = _words(content, by_modality)
+    return Moment(
+        index,
+        content.sender,
+        analysis.readings,
+        analysis.fused,
+        text,
+        words,
+        offset_s,
+        content=_content(content, by_modality),
+        spoken=_spoken(by_modality[Modality.VOICE]),
+    )
+
+
+def _moments(
+    index: int, content: Content, analysis: Analysis, offset_s: float | None
+) -> Iterator[Moment]:
     lines = [line for outcome in analysis.outcomes for line in outcome.lines if line.reading]
     is_chat = any(line.read.side is not Side.NONE for line in lines)
     if content.text is None and content.audio is None and is_chat:
         for line in lines:
             if line.role is not None and line.pooled is not None:
-                yield Said(line.role, line.pooled, line.read.text, line.reading)
+                text = line.read.text
+                yield Moment(
+                    index,
+                    line.role,
+                    line.readings,
+                    line.pooled,
+                    text,
+                    line.reading,
+                    offset_s,
+                    content={Source.TEXT: text.encode()},
+                )
     elif analysis.fused is not None:
-        by_modality = {outcome.modality: outcome for outcome in analysis.outcomes}
-        text, words = _words(content, by_modality)
-        yield Said(content.sender, analysis.fused, text, words)
+        yield whole(index, content, analysis, offset_s)
+
+
+def _content(content: Content, outcomes: dict[Modality, Outcome]) -> dict[Source, bytes]:
+    """What each source of a message was read from."""
+    made = {
+        Source.TEXT: content.text.content.encode() if content.text else b"",
+        Source.TRANSCRIPT: _transcript(outcomes[Modality.VOICE]).encode(),
+        Source.VOICE: content.audio.content if content.audio else b"",
+        Source.IMAGE_TEXT: _in_pictures(outcomes[Modality.IMAGE]).encode(),
+        Source.VISION: b"".join(image.content for image in content.images),
+    }
+    return {source: part for source, part in made.items() if part}
+
+
+def _transcript(voice: Outcome) -> str:
+    segments = voice.transcript.segments if voice.transcript else []
+    return " ".join(speech.text for speech in segments if speech.text)
+
+
+def _spoken(voice: Outcome) -> tuple[SpokenWord, ...]:
+    segments = voice.transcript.segments if voice.transcript else []
+    return tuple(word for speech in segments for word in speech.words)
+
+
+def _in_pictures(image: Outcome) -> str:
+    return "\n".join(line.read.text for line in image.lines if line.reading)
 
 
 def _words(content: Content, outcomes: dict[Modality, Outcome]) -> tuple[str, Reading | None]:
     """A message's own text, else its recording's, else what its picture says."""
-    image, voice = outcomes[Modality.IMAGE], outcomes[Modality.VOICE]
     candidates = (
         (Modality.TEXT, content.text.content if content.text else ""),
-        (
-            Modality.VOICE,
-            " ".join(speech.text for speech in voice.transcript.segments)
-            if voice.transcript
-            else "",
-        ),
-        (Modality.IMAGE, "\n".join(line.read.text for line in image.lines if line.reading)),
+        (Modality.VOICE, _transcript(outcomes[Modality.VOICE])),
+        (Modality.IMAGE, _in_pictures(outcomes[Modality.IMAGE])),
     )
     for modality, text in candidates:
         for reading in outcomes[modality].readings:

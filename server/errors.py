@@ -45,6 +45,8 @@ class IdleError(EmotionError):
 class StateError(EmotionError):
     """What is asked for cannot be done as things stand; `remedy` says what to do first."""
 
+    code = "FAILED_PRECONDITION"
+
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(f"{reason}; {remedy}")
 
@@ -87,7 +89,7 @@ def to_status(error: BaseException, request_id: str = "") -> status_pb2.Status:
             code, message, reason = grpc.StatusCode.ABORTED, str(error), "STREAM_IDLE"
         case StateError():
             code, message = grpc.StatusCode.FAILED_PRECONDITION, str(error)
-            reason = "FAILED_PRECONDITION"
+            reason = error.code
         case TimeoutError():
             code, reason = grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"
             message = "the deadline passed before the answer was there"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,6 +22,7 @@ from modalities.reading import Source
 from modalities.text.infer import TextReader
 from modalities.voice.infer import TRANSCRIPT_REMEDY, VoiceReader
 from server.settings import Settings
+from training.learn.registry import Registry, Version
 
 Loaded = TypeVar("Loaded")
 
@@ -82,8 +83,8 @@ class Models:
         ]
 
 
-def load(settings: Settings) -> Models:
-    """Load all that is there.
+def load(settings: Settings, *, pictures: bool = True) -> Models:
+    """Load all that is there; without `pictures`, nothing that only they need.
 
     Raises AlteredError where a file of the bundle is not what SHA256SUMS states, and
     UnavailableError where there is no fusion model: without it there is no answer.
@@ -99,34 +100,68 @@ def load(settings: Settings) -> Models:
             missing[name] = error
             return None
 
-    def embedded(name: str) -> Path:
-        return verified(settings.weights, name)
-
-    models = Models(device, FusionPool.load(embedded("fusion"), device), missing=missing)
-    models.text = attempt("text", lambda: TextReader.load(embedded("text"), device))
+    models = Models(
+        device,
+        FusionPool.load(verified(settings.weights, "fusion"), device),
+        missing=missing,
+    )
+    models.text = attempt("text", lambda: TextReader.load(_checkpoint(settings, "text"), device))
     if (text := models.text) is not None:
         models.satisfaction = attempt("satisfaction", lambda: _satisfaction(settings, text))
     else:
         missing["satisfaction"] = missing["text"]
-    models.image = attempt("image", lambda: _vision(settings, device))
-    size = models.image.size if models.image else SIZE
-    models.preparer = attempt("ocr", lambda: ImagePreparer(crop_size=size))
+    if pictures:
+        models.image = attempt("image", lambda: _vision(settings, device))
+        size = models.image.size if models.image else SIZE
+        models.preparer = attempt("ocr", lambda: ImagePreparer(crop_size=size))
+    else:
+        missing["image"] = missing["ocr"] = UnavailableError(
+            "only recordings are read here", "analyze a picture by itself"
+        )
     if settings.whisper is None:
         missing["whisper"] = UnavailableError("no Whisper checkpoint is chosen", TRANSCRIPT_REMEDY)
     else:
         name = settings.whisper
         models.voice = attempt(
             "whisper",
-            lambda: VoiceReader.load_whisper(name, settings.whisper_dir, device, embedded("voice")),
+            lambda: VoiceReader.load_whisper(
+                name, settings.whisper_dir, device, _checkpoint(settings, "voice")
+            ),
         )
     if models.voice is None:
-        models.voice = attempt("voice", lambda: VoiceReader.load(embedded("voice"), device))
+        models.voice = attempt(
+            "voice", lambda: VoiceReader.load(_checkpoint(settings, "voice"), device)
+        )
     return models
+
+
+def reload(part: str, models: Models, settings: Settings) -> Mapping[str, Any]:
+    """What the registry now has of a part, and what depends on it, by name; a dependant that does
+    not fit as the error that says so.
+
+    Raises UnavailableError where a running server cannot take it, and as `load`.
+    """
+    path, device = _checkpoint(settings, part), models.device
+    if part == "text":
+        text = TextReader.load(path, device)
+        try:
+            return {"text": text, "satisfaction": _satisfaction(settings, text)}
+        except UnavailableError as error:
+            return {"text": text, "satisfaction": error}
+    if part == "voice" and not (models.voice and models.voice.whisper):
+        return {"voice": VoiceReader.load(path, device)}
+    if part == "image" and settings.vision is None:
+        image = VisionReader.load(path, device)
+        if models.image is None or models.image.size == image.size:
+            return {"image": image}
+    raise UnavailableError(
+        f"the new {part} model cannot be taken while the server runs", "restart the server"
+    )
 
 
 def _vision(settings: Settings, device: str) -> VisionReader | PretrainedVisionReader:
     if settings.vision is None:
-        return VisionReader.load(verified(settings.weights, "image"), device)
+        return VisionReader.load(_checkpoint(settings, "image"), device)
     return PretrainedVisionReader(settings.vision, device, _our_label)
 
 
@@ -136,13 +171,27 @@ def _our_label(label: str) -> str | None:
 
 
 def _satisfaction(settings: Settings, text: TextReader) -> SatisfactionHead:
-    head = SatisfactionHead.load(verified(settings.weights, "satisfaction"))
+    version = _version("text")
+    own = version is not None and (version.folder / "satisfaction.safetensors").is_file()
+    folder = version.folder if version is not None and own else settings.weights
+    head = SatisfactionHead.load(verified(folder, "satisfaction"))
     if head.text_revision != text.revision:
         raise UnavailableError(
             "the satisfaction head was trained on another text model",
             "train it anew with 'emotion train satisfaction'",
         )
     return head
+
+
+def _version(part: str) -> Version | None:
+    registry = Registry.of_environment()
+    return registry.current(part) if registry else None
+
+
+def _checkpoint(settings: Settings, part: str) -> Path:
+    """Of the version that was promoted, else of the bundle; raises as `load`."""
+    version = _version(part)
+    return verified(version.folder if version else settings.weights, part)
 
 
 def verified(folder: Path, name: str) -> Path:

@@ -13,6 +13,7 @@ from emotion.v1.emotion_service_pb2 import (
     AnalyzeEmotionRequest,
     AnalyzeEmotionResponse,
 )
+from emotion.v1.types_pb2 import Context
 
 from fusion.satisfaction import Turn
 from modalities.errors import EmotionError, InputError, UnavailableError
@@ -20,8 +21,10 @@ from modalities.reading import Modality, Reading
 from server import convert
 from server.analysis import Analysis, Call, ChatSide, Content, Line, Outcome, Speech, State
 from server.checks import call_of, conversation_contents, emotion_content
-from server.course import course, turns
+from server.course import course, turns, whole
 from server.errors import RejectedError
+from server.explain import explain
+from server.follow import Followers, Following
 from server.logs import LOG
 from server.models import Models
 from server.read_image import read_images
@@ -43,8 +46,11 @@ class Pipeline:
     OverloadedError and TimeoutError (the deadline is a time.monotonic()), and FailedError.
     """
 
-    def __init__(self, models: Models, settings: Settings) -> None:
+    def __init__(
+        self, models: Models, settings: Settings, followers: Followers | None = None
+    ) -> None:
         self.models, self.settings = models, settings
+        self.followers = followers or Followers()
         self.runner = Runner(models, settings)
 
     async def __aenter__(self) -> Pipeline:
@@ -59,10 +65,19 @@ class Pipeline:
         """One emotion of all that the request holds."""
         call = call_of(request, deadline)
         content = emotion_content(request, self.settings)
+        following = self.follow(request.context, call, "AnalyzeEmotion")
         with call.stage("total"):
             analysis = await self.analyze_content(content, call)
-        _settle([analysis])
-        return convert.emotion_response(analysis, self.models.fusion, call)
+            _settle([analysis])
+            moment = whole(0, content, analysis)
+            advised = following.add(moment)
+            explanation = None
+            if request.config.explain:
+                advice = [one.advice for one in advised]
+                language = following.language(moment)
+                explanation = await explain(analysis, content, advice, language, call, self.runner)
+        following.end()
+        return convert.emotion_response(analysis, advised, explanation, self.models.fusion, call)
 
     async def analyze_conversation(
         self, request: AnalyzeConversationRequest, deadline: float | None = None
@@ -70,12 +85,21 @@ class Pipeline:
         """One emotion a message, and the course of the customer's."""
         call = call_of(request, deadline)
         contents = conversation_contents(request, self.settings)
+        following = self.follow(request.context, call, "AnalyzeConversation")
         with call.stage("total"):
             analyses = await together([self.analyze_content(content, call) for content in contents])
             _settle(analyses)
-            said = course(contents, analyses)
-            satisfaction = await self.satisfaction(turns(said), call)
-        return convert.conversation_response(request, analyses, said, satisfaction, call)
+            moments = course(contents, analyses, _offsets_s(request))
+            satisfaction = await self.satisfaction(turns(moments), call)
+            advised = following.add_all(moments)
+        following.end(satisfaction)
+        return convert.conversation_response(
+            request, analyses, moments, advised, satisfaction, call
+        )
+
+    def follow(self, context: Context, call: Call, method: str) -> Following:
+        """Whatever goes along with the conversation of `call`; raises as `Followers.begin`."""
+        return self.followers.begin(context, call.request_id, method, self.runner.models_of(call))
 
     async def analyze_content(self, content: Content, call: Call) -> Analysis:
         """Whatever of it can be read; raises as `analyze`, but not for content that is broken."""
@@ -96,7 +120,7 @@ class Pipeline:
 
     async def satisfaction(self, read: Sequence[Turn], call: Call) -> float | None:
         """In [-1, 1]; None without a model for it, or where the customer says no word."""
-        head = self.models.satisfaction
+        head = self.runner.models_of(call).satisfaction
         if head is None or not any(turn.from_customer for turn in read):
             return None
         call.models[head.name] = head.revision
@@ -149,6 +173,13 @@ async def guard(modality: Modality, work: Awaitable[Outcome] | None, call: Call)
         )
         remedy = f"try again, or report request_id {call.request_id}"
         return Outcome(modality, State.FAILED, "the service failed on it", remedy)
+
+
+def _offsets_s(request: AnalyzeConversationRequest) -> list[float | None]:
+    return [
+        message.offset.ToNanoseconds() / 1e9 if message.HasField("offset") else None
+        for message in request.messages
+    ]
 
 
 def _settle(analyses: Sequence[Analysis]) -> None:

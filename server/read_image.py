@@ -17,6 +17,7 @@ from modalities.image.prepare import PreparedImage
 from modalities.image.sides import Side
 from modalities.reading import Modality, Source
 from server.analysis import BytesPart, Call, ChatSide, Line, Outcome, Role, State
+from server.models import Models
 from server.read_text import read_texts
 from server.runner import Runner, naming, together
 
@@ -28,9 +29,10 @@ async def read_images(
     parts: Sequence[BytesPart], sender: Role, call: Call, runner: Runner
 ) -> Outcome:
     settings = runner.settings
-    preparer = runner.models.preparer
+    models = runner.models_of(call)
+    preparer = models.preparer
     if preparer is None:
-        raise runner.models.missing["ocr"]
+        raise models.missing["ocr"]
     limits = ImageLimits(settings.max_image_pixels, settings.max_image_side_pixels)
     outcome = Outcome(Modality.IMAGE)
 
@@ -61,7 +63,7 @@ async def read_images(
         _read_lines(outcome, sender, call, runner),
         return_exceptions=True,
     )
-    notes += _unread(prepared, outcome, runner)
+    notes += _unread(prepared, outcome, models)
     missing = [failure for failure in failures if isinstance(failure, UnavailableError)]
     for failure in failures:
         if failure is not None and not isinstance(failure, UnavailableError):
@@ -84,7 +86,7 @@ async def _see(
     pages: Sequence[PreparedImage], outcome: Outcome, call: Call, runner: Runner
 ) -> None:
     """What the pictures show: one reading of all that the encoder knows."""
-    model = runner.models.image
+    model = runner.models_of(call).image
     items = [page.vision for page in pages if page.vision is not None]
     if model is not None:
         items = [p.vision for p in pages if p.vision is not None and p.kind in model.kinds]
@@ -124,7 +126,7 @@ def _is_legible(line: Line) -> bool:
     return bool(line.read.text.strip()) and line.read.confidence >= LEAST_CONFIDENCE
 
 
-def _unread(pages: Sequence[PreparedImage], outcome: Outcome, runner: Runner) -> list[str]:
+def _unread(pages: Sequence[PreparedImage], outcome: Outcome, models: Models) -> list[str]:
     """What of the pictures is not scored, and why."""
     spoken = [line for line in outcome.lines if line.read.kind in SPOKEN]
     illegible = sum(not _is_legible(line) for line in spoken)
@@ -134,7 +136,7 @@ def _unread(pages: Sequence[PreparedImage], outcome: Outcome, runner: Runner) ->
             f"{illegible} of {len(spoken)} messages could not be read: too blurred, or in a script "
             "that the OCR does not know"
         )
-    model = runner.models.image
+    model = models.image
     if model is not None and any(p.vision and p.kind not in model.kinds for p in pages):
         notes.append(f"the vision encoder reads no emotion in a {ImageKind.PHOTO} without a person")
     return notes

@@ -21,9 +21,10 @@ async def read_text(part: TextPart, call: Call, runner: Runner) -> Outcome:
 
 async def read_texts(texts: Sequence[str], call: Call, runner: Runner) -> list[Reading | None]:
     """A reading a text, None for one without a readable character."""
-    model = runner.models.text
+    models = runner.models_of(call)
+    model = models.text
     if model is None:
-        raise runner.models.missing["text"]
+        raise models.missing["text"]
     call.models["text"] = model.revision
 
     def tokenize() -> list[PreparedText | None]:

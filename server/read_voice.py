@@ -61,22 +61,23 @@ def _audio_notes(audio: PreparedAudio) -> list[str]:
 
 def note_voice_models(results: Sequence[SegmentResult], call: Call, runner: Runner) -> None:
     """Note with the call which models heard the segments."""
-    reader = runner.models.voice
+    reader = runner.models_of(call).voice
     assert reader is not None
     embedded = reader.fallback or (None if reader.whisper else reader)
-    if embedded:
+    n_emotions = sum(result.emotion is not None for result in results)
+    if embedded and n_emotions:
         call.models["voice"] = embedded.revision
     if reader.whisper:
         call.models["whisper"] = reader.revision
-    call.encoder_passes += len(results) * (2 if reader.fallback else 1)
+    call.encoder_passes += len(results) + (n_emotions if reader.fallback else 0)
 
 
 async def transcribe(
     speeches: Sequence[Speech], results: Sequence[SegmentResult], call: Call, runner: Runner
 ) -> Transcript:
-    """The transcript; each of `speeches` gets its text, and its words' reading as its second."""
+    """The transcript; each of `speeches` gets its text, and its words' reading as its last."""
     transcript = Transcript(list(speeches))
-    missing = runner.models.missing.get("whisper")
+    missing = runner.models_of(call).missing.get("whisper")
     if missing:
         transcript.state = State.UNAVAILABLE
         transcript.reason, transcript.remedy = missing.reason, missing.remedy

@@ -1,15 +1,22 @@
-"""Where a request's work runs: CPU steps in bounded threads, models behind their queues."""
+"""Where a request's work runs: CPU steps in bounded threads, models behind their queues.
+
+A request, or a live call, is answered by the models that were there when it first asked for one,
+to its end: a model that is promoted meanwhile is for those that come later. What prepared an item
+then also infers it, and the revisions in the answer's metadata are those that made it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import weakref
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from modalities.errors import InputError, LimitError, OverloadedError
+from modalities.errors import InputError, LimitError, OverloadedError, UnavailableError
 from modalities.reading import Modality
 from server.analysis import Call
 from server.engine import BatchQueue
@@ -20,13 +27,30 @@ Result = TypeVar("Result")
 
 WHOLE_REQUEST = (LimitError, OverloadedError, TimeoutError)  # never one modality's affair
 NAMES = ("text", "voice", "image", "fusion")
+MAX_EXPLANATIONS = 8  # waiting or under way
+
+
+@dataclass(frozen=True, eq=False)
+class _Served:
+    """A model behind its queue, which ends once nobody holds this any more."""
+
+    queue: BatchQueue[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """The models of a time, as the calls that began in it see them."""
+
+    models: Models
+    served: Mapping[str, _Served]
 
 
 class Runner:
-    """Belongs to the event loop in which it was made."""
+    """Belongs to the event loop in which it was made. `models` are those that a new call gets."""
 
     def __init__(self, models: Models, settings: Settings) -> None:
         self.models, self.settings = models, settings
+        self._loop = asyncio.get_running_loop()
         # Apart, so that no text waits for a picture: reading one takes a thousand times longer.
         self._threads = {
             modality: ThreadPoolExecutor(settings.prepare_threads, f"prepare-{modality}")
@@ -34,47 +58,115 @@ class Runner:
         }
         # Calls have their own: a long recording that is decoded must not hold up a live one.
         self._listeners = ThreadPoolExecutor(settings.prepare_threads, "listen")
-        self._queues = {
-            name: BatchQueue[Any, Any](
-                model,
-                max_queued_batches=settings.max_queued_batches,
-                batch_wait_s=settings.batch_wait_ms / 1000,
-            )
+        # And so has what takes gradients, a hundred times the work of an answer.
+        self._explainer = ThreadPoolExecutor(1, "explain")
+        self._explaining = 0
+        self._open: set[BatchQueue[Any, Any]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        served = {
+            name: self._serve(model)
             for name in NAMES
             if (model := getattr(models, name)) is not None
         }
+        self._now = Generation(replace(models, missing=dict(models.missing)), served)
+
+    def models_of(self, call: Call) -> Models:
+        """The models that answer `call`: what becomes of it is asked of these, not of `models`."""
+        return self._generation(call).models
+
+    def promote(self, **parts: Any) -> None:
+        """Serve these in place of the models of their names; calls that have begun keep theirs.
+
+        A part that is given as an UnavailableError is missing from now on.
+        """
+        served = dict(self._now.served)
+        for name, part in parts.items():
+            absent = isinstance(part, UnavailableError)
+            setattr(self.models, name, None if absent else part)
+            self.models.missing.pop(name, None)
+            served.pop(name, None)
+            if absent:
+                self.models.missing[name] = part
+            elif name in NAMES:
+                served[name] = self._serve(part)
+        models = replace(self.models, missing=dict(self.models.missing))
+        self._now = Generation(models, served)
 
     async def prepare(self, call: Call, modality: Modality, work: Callable[[], Result]) -> Result:
         """`work` in a thread; raises TimeoutError where the deadline passes before it starts."""
-
-        def unless_late() -> Result:
-            if call.deadline is not None and time.monotonic() > call.deadline:
-                raise TimeoutError("the deadline passed before the content was looked into")
-            return work()
-
         with call.stage(f"{modality}.prepare"):
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads[modality], unless_late
+                self._threads[modality], _unless_late, call, work
             )
 
     async def listen(self, work: Callable[[], Result]) -> Result:
         """A short piece of `work` on a call's audio, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._listeners, work)
 
+    async def explain(self, call: Call, work: Callable[[], Result]) -> Result:
+        """`work` that takes gradients, in the one thread for it; raises OverloadedError where too
+        much of it waits, and as `prepare`."""
+        if self._explaining >= MAX_EXPLANATIONS:
+            raise OverloadedError("too many explanations are under way", 1.0)
+        self._explaining += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._explainer, _unless_late, call, work
+            )
+        finally:
+            self._explaining -= 1
+
     async def infer(self, call: Call, name: str, items: Sequence[Any]) -> list[Any]:
         """Results of model `name`; raises UnavailableError where it is missing, and as
         `BatchQueue.infer`."""
-        if name not in self._queues:
-            raise self.models.missing[name]
+        generation = self._generation(call)
+        if name not in generation.served:
+            raise generation.models.missing[name]
         with call.stage(f"{name}.infer"):
-            return await self._queues[name].infer(items, call.deadline)
+            return await generation.served[name].queue.infer(items, call.deadline)
 
     async def close(self) -> None:
         """Finish what was accepted."""
-        await asyncio.gather(*(queue.close() for queue in self._queues.values()))
+        queues, self._open = self._open, set()
+        await asyncio.gather(*self._closing, *(queue.close() for queue in queues))
         for threads in self._threads.values():
             threads.shutdown()
         self._listeners.shutdown()
+        self._explainer.shutdown()
+
+    def _generation(self, call: Call) -> Generation:
+        if call.generation is None:
+            call.generation = self._now
+        return call.generation
+
+    def _serve(self, model: Any) -> _Served:
+        queue = BatchQueue[Any, Any](
+            model,
+            max_queued_batches=self.settings.max_queued_batches,
+            batch_wait_s=self.settings.batch_wait_ms / 1000,
+        )
+        self._open.add(queue)
+        served = _Served(queue)
+        # The last call that holds it may be let go in any thread, or after the loop has ended.
+        weakref.finalize(served, self._unneeded, queue).atexit = False
+        return served
+
+    def _unneeded(self, queue: BatchQueue[Any, Any]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end, queue)
+
+    def _end(self, queue: BatchQueue[Any, Any]) -> None:
+        if queue in self._open:
+            self._open.remove(queue)
+            task = self._loop.create_task(queue.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+def _unless_late(call: Call, work: Callable[[], Result]) -> Result:
+    if call.deadline is not None and time.monotonic() > call.deadline:
+        raise TimeoutError("the deadline passed before the content was looked into")
+    return work()
 
 
 async def together(work: Sequence[Awaitable[Result]]) -> list[Result]:

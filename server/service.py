@@ -11,16 +11,21 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from server import models
+from server.alerts.service import ALERTS, AlertHandlers, subscription_handlers
 from server.calls.batch import OPERATIONS, CallJobs
 from server.calls.live import LiveCalls
 from server.catalogue import Catalogue
 from server.errors import AddressError
+from server.feedback.service import FEEDBACK, FeedbackHandlers
+from server.follow import Followers
 from server.logs import LOG
 from server.models import Models
 from server.pipeline import Pipeline
+from server.promotions import follow
 from server.rpc import Gate, service_handlers, stream_handlers
 from server.settings import Settings
 from server.warmup import warm_up
+from training.learn.registry import Registry
 
 EMOTION = emotion_service_pb2.DESCRIPTOR.services_by_name["EmotionService"]
 MODEL = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
@@ -49,11 +54,16 @@ async def serve(settings: Settings) -> None:
     except RuntimeError:
         raise AddressError(f"{address} cannot be bound: it is in use, or not ours") from None
     loaded = await asyncio.to_thread(models.load, settings)
-    pipeline = Pipeline(loaded, settings)
+    followers = await asyncio.to_thread(Followers.open, settings)
+    pipeline = Pipeline(loaded, settings, followers)
     jobs = CallJobs(pipeline)
     gate, streams = Gate(settings.max_concurrent_requests), Gate(settings.max_streams)
+    registry = Registry.of_environment()
+    promotions: asyncio.Task[None] | None = None
     try:
         await warm_up(pipeline.runner)
+        if registry:
+            promotions = asyncio.create_task(follow(pipeline.runner, registry))
         health_servicer = await _add_services(server, pipeline, jobs, gate, streams)
         _log_missing(loaded)
         await server.start()
@@ -67,7 +77,10 @@ async def serve(settings: Settings) -> None:
         finished = all(drained)
         await server.stop(LAST_ANSWERS_S if finished else 0)
     finally:
+        if promotions:
+            promotions.cancel()
         await pipeline.close()
+        await asyncio.to_thread(followers.close)
     LOG.info("stopped", extra={"finished": finished})
 
 
@@ -75,6 +88,14 @@ async def _add_services(
     server: grpc.aio.Server, pipeline: Pipeline, jobs: CallJobs, gate: Gate, streams: Gate
 ) -> health.aio.HealthServicer:
     catalogue = Catalogue(pipeline.models, pipeline.settings)
+    settings, followers = pipeline.settings, pipeline.followers
+    feedback = FeedbackHandlers(
+        followers.store,
+        keep_content=settings.store_content,
+        max_characters=settings.max_text_characters,
+    )
+    alerting = followers.alerting
+    alerts = AlertHandlers(alerting.log if alerting else None)
     server.add_generic_rpc_handlers(
         (
             service_handlers(
@@ -94,6 +115,17 @@ async def _add_services(
             ),
             service_handlers(OPERATIONS, jobs.handlers(), gate),
             service_handlers(
+                FEEDBACK,
+                {
+                    "CreateFeedback": feedback.create_feedback,
+                    "ListFeedback": feedback.list_feedback,
+                    "ListReviewItems": feedback.list_review_items,
+                },
+                gate,
+            ),
+            service_handlers(ALERTS, {"ListAlerts": alerts.list_alerts}, gate),
+            subscription_handlers(ALERTS, {"StreamAlerts": alerts.stream_alerts}, streams),
+            service_handlers(
                 MODEL,
                 {
                     "ListModels": catalogue.list_models,
@@ -106,7 +138,7 @@ async def _add_services(
     )
     health_servicer = health.aio.HealthServicer()
     serving = health_pb2.HealthCheckResponse.SERVING
-    names = [EMOTION.full_name, MODEL.full_name, OPERATIONS.full_name]
+    names = [service.full_name for service in (EMOTION, MODEL, FEEDBACK, ALERTS, OPERATIONS)]
     for name in names:
         await health_servicer.set(name, serving)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

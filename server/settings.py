@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 import weights
 from modalities.errors import UnavailableError
+from server.strategy import DEFAULT_BOOK
 
 
 def _whisper_cache() -> Path:
@@ -23,6 +24,11 @@ def _split(folders: Any) -> Any:
     return folders.split(os.pathsep) if isinstance(folders, str) else folders
 
 
+def _words(value: Any) -> Any:
+    return value.split() if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -63,6 +69,23 @@ class Settings(BaseSettings):
     call_roots: Folders = Field(default=(), description="folders of its recordings: a:b")
     call_output_root: Path | None = Field(default=None, description="folder of its tables")
     score_agents: bool = Field(default=False, description="emotion of agents, too")
+
+    rules: Path = Field(default=DEFAULT_BOOK, description="rule book")
+    store: str | None = Field(default=None, description="an SQLite file or a database's URL")
+    store_key: SecretStr | None = Field(default=None, description="its key, hexadecimal digits")
+    store_key_file: Path | None = Field(default=None, description="by default beside the store")
+    store_content: bool = Field(default=False, description="keep redacted content, too")
+    store_max_queued: PositiveInt = Field(default=10_000, description="entries that wait for it")
+    store_retention_days: PositiveFloat | None = Field(default=None, description="then deleted")
+    alerts: Path | None = Field(
+        default=None, description="folder of alerts; unset, none are raised"
+    )
+    alert_webhooks: Words = Field(default=(), description="https URLs, white space between")
+    alert_webhook_secret: SecretStr = Field(default=SecretStr(""), description="whsec_<base64>")
+    negative_below: float = Field(
+        default=-0.2, ge=-1, le=1, description="a conversation's mean score, for it to be negative"
+    )
+    max_alert_series: PositiveInt = Field(default=500, description="channels and tags watched")
 
     def resolved_device(self) -> str:
         """``cpu`` or ``cuda``; torch decides where the setting is ``auto``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emotion.v1.emotion_service_pb2 import AnalyzeEmotionResponse
+from emotion.v1.explanation_pb2 import Explanation, TextExplanation
 from emotion.v1.types_pb2 import (
     Estimate,
     Modality,
@@ -13,6 +14,7 @@ from emotion.v1.types_pb2 import (
     ReadMessage,
     Role,
     SideResult,
+    SourceResult,
 )
 from google.protobuf.duration_pb2 import Duration
 from rich.console import Console, Group, RenderableType
@@ -27,7 +29,8 @@ COLOURS = {
 
 
 def show(response: AnalyzeEmotionResponse, console: Console) -> None:
-    """Print the score, bars for each emotion, the modalities, the transcript, the messages."""
+    """Print the score, bars for each emotion, the modalities, the transcript, the messages, the
+    advice."""
     parts: list[RenderableType] = [_headline(response.fused)]
     if response.fused.HasField("sentiment"):
         parts += ["", _bars(response.fused)]
@@ -41,10 +44,67 @@ def show(response: AnalyzeEmotionResponse, console: Console) -> None:
     sides = [side for result in response.modalities for side in result.sides]
     if sides:
         parts += ["", _sides(sides)]
+    for advice in response.advice:
+        parts += ["", Text(f"{advice.text} ({advice.rule})", style="bold")]
     models = ", ".join(f"{m.name.split('/')[-1]}@{m.revision}" for m in response.metadata.models)
     total = {t.stage: t.duration for t in response.metadata.timings}["total"]
     parts += ["", Text(f"{_seconds(total):.2f} s; {models}", style="dim")]
     console.print(Group(*parts))
+    if response.HasField("explanation"):
+        show_explanation(response.explanation, console)
+
+
+def show_explanation(explanation: Explanation, console: Console) -> None:
+    """Print the reason, each term, the words coloured by where they push, and what moved sound and
+    messages; of pictures the strongest part."""
+    parts: list[RenderableType] = [Text(explanation.reason, style="bold"), ""]
+    parts += [Text(f"  {term.description}") for term in explanation.terms]
+    for text in explanation.texts:
+        name = SourceResult.Source.Name(text.source).lower()
+        parts += ["", Text(f"{name}[{text.index}], error {text.completeness_error:.1%}:")]
+        parts += [_coloured(text)]
+    if explanation.stretches:
+        parts += ["", _stretches(explanation)]
+    if explanation.messages:
+        table = Table("message", "role", "moved", box=None, header_style="bold")
+        for one in explanation.messages:
+            table.add_row(str(one.index), Role.Name(one.role).lower(), f"{one.effect:+.2f}")
+        parts += ["", table]
+    if explanation.regions:
+        region = max(explanation.regions, key=lambda one: abs(one.effect))
+        place = (
+            f"({region.box.left}, {region.box.top}) to ({region.box.right}, {region.box.bottom})"
+        )
+        parts += ["", Text(f"picture {region.page + 1}, {place}: {region.effect:+.2f}")]
+    parts += [Text(note, style="yellow") for note in explanation.left_out]
+    console.print(Group("", *parts))
+
+
+def _coloured(text: TextExplanation) -> Text:
+    """The words in order, green where they push towards positive, red towards negative; bold
+    where they push at least half as much as the strongest."""
+    most = max((abs(word.contribution) for word in text.words), default=0.0) or 1.0
+    line, end = Text("  "), None
+    for word in text.words:
+        part = abs(word.contribution) / most
+        colour = "green" if word.contribution > 0 else "red"
+        style = f"bold {colour}" if part >= 0.5 else colour if part >= 0.15 else ""
+        line.append(" " if end is not None and word.start > end else "")
+        line.append(word.text, style=style)
+        end = word.end
+    return line
+
+
+def _stretches(explanation: Explanation) -> Table:
+    table = Table("from", "to", "sound moved", "words moved", box=None, header_style="bold")
+    for one in explanation.stretches:
+        table.add_row(
+            f"{_seconds(one.start_offset):.1f} s",
+            f"{_seconds(one.end_offset):.1f} s",
+            f"{one.sound_effect:+.2f}" if one.HasField("sound_effect") else "",
+            f"{one.words_effect:+.2f}" if one.HasField("words_effect") else "",
+        )
+    return table
 
 
 def _headline(fused: Estimate) -> Text:

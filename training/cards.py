@@ -36,10 +36,6 @@ WEAK = {
         "often lies in the turns before, are read poorly.",
         "The encoder was trained on the first 128 tokens of a text; longer ones are read in "
         "windows.",
-        "waimai's labels trained nothing (its texts did): it is the unknown domain to try "
-        "fine-tuning on.",
-        "The file was made stage by stage while the code's bookkeeping changed; an unbroken rerun "
-        "of `emotion train text` has not been done.",
     ],
     "voice": [
         "Three of the four sets are acted; people who call a helpdesk act less.",

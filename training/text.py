@@ -44,21 +44,24 @@ from training.text_examples import (
 from training.wide import Targets, fit_wide
 
 SEED = 20261124
-PRETRAINING_EPOCHS = 2
-SCRATCH = Recipe(epochs=2, learning_rate=1e-3, patience=2, seed=SEED)
+PRETRAINING_EPOCHS = 5
+SCRATCH = Recipe(epochs=3, learning_rate=1e-3, patience=3, seed=SEED)
 # Of an encoder 768 wide; narrower ones take larger steps (Yang et al., "Tensor programs V", 2021).
 FINE_TUNING = Recipe(epochs=6, learning_rate=6.5e-5, patience=2, seed=SEED)
 ADAPTERS = Recipe(epochs=20, learning_rate=1e-3, patience=4, seed=SEED)
-WIDE_STRENGTH, WIDE_ITERATIONS = 0.04, 30
+WIDE_STRENGTH, WIDE_ITERATIONS = 0.1, 60
 # Reviews are long, many and easy: fewer of them spare the deep path half of its time.
 DEEP_WEIGHT = {"shopping": 0.3}
 
 
-def loss(model: TextModel, batch: Batch) -> Tensor:
-    """Weighted cross-entropy of both heads of the deep path, the mean over the batch."""
+BothHeads = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # ids, mask → both heads' logits
+
+
+def loss(path: BothHeads, model: TextModel, batch: Batch) -> Tensor:
+    """Weighted cross-entropy of both heads by `path`, the mean over the batch."""
     device = model.emotion_head.weight.device
     ids, mask = pad([item.window for item in batch.items], model.dims.pad_id)
-    sentiment, emotions, _ = model.deep(ids.to(device), mask.to(device))
+    sentiment, emotions = path(ids.to(device), mask.to(device))
     allowed = torch.tensor([item.allowed for item in batch.items], device=device)  # (b, 7)
     emotions = emotions.float().masked_fill(~allowed, -1e4)
     total = torch.zeros((), device=device)
@@ -76,7 +79,7 @@ def loss(model: TextModel, batch: Batch) -> Tensor:
 
 
 def logits(
-    path: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    path: BothHeads,
     model: TextModel,
     items: Sequence[Example],
 ) -> tuple[Tensor, Tensor]:
@@ -110,11 +113,11 @@ def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> No
     model.to(options.device)
 
     model.wide.requires_grad_(False)
-    _fit_deep(model, train_items, dev_items, run_dir, options)
+    fit_deep(model, train_items, dev_items, run_dir, options)
     bias = torch.zeros(len(SENTIMENTS) + len(EMOTIONS))
     if options.peft is None:
-        bias = fit_wide(model.wide, _targets(train_items), WIDE_STRENGTH, WIDE_ITERATIONS)
-    _pool(model, bias, dev_items)
+        bias = fit_wide(model.wide, wide_targets(train_items), WIDE_STRENGTH, WIDE_ITERATIONS)
+    pool_paths(model, bias, dev_items)
     dev_figure(logits(lambda ids, mask: model(ids, mask)[:2], model, dev_items), dev_items)
     checkpoint.save(
         out,
@@ -130,13 +133,18 @@ def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> No
     )
 
 
-def _fit_deep(
+def fit_deep(
     model: TextModel,
     train_items: Sequence[Example],
     dev_items: Sequence[Example],
     run_dir: Path,
     options: Options,
 ) -> None:
+    """Train the deep path by itself and keep what is best on `dev`, its adapters folded in."""
+
+    def deep(ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return model.deep(ids, mask)[:2]
+
     encoder: Any = model.encoder
     recipe = SCRATCH
     if options.base is not None:
@@ -163,10 +171,8 @@ def _fit_deep(
         model,
         batches=lambda epoch: batches(train_items, weights, SEED + epoch)[:steps],
         steps_per_epoch=steps,
-        loss=lambda batch: loss(model, batch),
-        validate=lambda: dev_figure(
-            logits(lambda ids, mask: model.deep(ids, mask)[:2], model, dev_items), dev_items
-        ),
+        loss=lambda batch: loss(deep, model, batch),
+        validate=lambda: dev_figure(logits(deep, model, dev_items), dev_items),
         recipe=recipe,
         run_dir=run_dir / "deep",
         inputs=fingerprint(train_items, dev_items, options.base, options.freeze, options.peft),
@@ -174,9 +180,10 @@ def _fit_deep(
     model.encoder = merged(model.encoder)
 
 
-def _targets(items: Sequence[Example]) -> Targets:
-    """For the wide path: every window of a text, by its share of the tokens."""
-    weights = weigh(items, 1.0, SENTIMENT_WEIGHT)
+def wide_targets(items: Sequence[Example], balance: float = 1.0) -> Targets:
+    """What the wide path learns from: every window of a text, by its share of the tokens;
+    `balance` as `weigh` has it."""
+    weights = weigh(items, balance, SENTIMENT_WEIGHT)
     of = np.repeat(np.arange(len(items)), [len(item.windows) for item in items])  # window → item
     windows = [window for item in items for window in item.windows]
     lengths = np.array([len(window) for window in windows], float)
@@ -192,7 +199,7 @@ def _targets(items: Sequence[Example]) -> Targets:
     )
 
 
-def _pool(model: TextModel, bias: Tensor, items: Sequence[Example]) -> None:
+def pool_paths(model: TextModel, bias: Tensor, items: Sequence[Example]) -> None:
     """Scale both paths so that their sum is calibrated on `items`: a log-opinion pool a head."""
     deep = logits(lambda ids, mask: model.deep(ids, mask)[:2], model, items)
     sizes = [len(SENTIMENTS), len(EMOTIONS)]

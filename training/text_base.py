@@ -86,7 +86,7 @@ def _scratch(
         intermediate_size=640,
         max_position_embeddings=N_CTX,
         type_vocab_size=1,
-        # Two passes over the texts leave nothing to overfit.
+        # A few passes over the texts leave nothing to overfit.
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )

@@ -49,18 +49,27 @@ def features(windows: Sequence[tuple[int, ...]], n_buckets: int) -> sp.csr_matri
     return sp.csr_matrix((np.concatenate(values), np.concatenate(columns), rows), shape)
 
 
-def fit_wide(wide: WidePath, targets: Targets, strength: float, iterations: int) -> torch.Tensor:
+def fit_wide(
+    wide: WidePath,
+    targets: Targets,
+    strength: float,
+    iterations: int,
+    beside: Floats | None = None,
+) -> torch.Tensor:
     """Fit the table in place; returns the classes' biases (10,).
 
     strength  variance of the prior at an inverse document frequency of 1
+    beside    logits (n, 10) that the table's are added to; none where it answers by itself
     """
     x = features(targets.windows, wide.n_buckets)
+    frequency = np.bincount(x.indices, minlength=wide.n_buckets)
+    seen = np.flatnonzero(frequency)  # (m,) buckets: the others stay where they are
+    x, frequency = x[:, seen], frequency[seen]
     transposed = x.T.tocsr()
-    frequency = np.bincount(x.indices, minlength=wide.n_buckets)  # (m,)
     width = (np.log((1 + len(targets.windows)) / (1 + frequency)) + 1).astype(np.float32)[:, None]
-    table = wide.table.weight.detach().cpu().numpy()  # (m, 10)
-    start = x @ table  # (n, 10)
-    shape = (wide.n_buckets + 1, table.shape[1])
+    table = wide.table.weight.detach().cpu().numpy()[seen]  # (m, 10)
+    start = x @ table if beside is None else x @ table + beside  # (n, 10)
+    shape = (len(seen) + 1, table.shape[1])
 
     def objective(flat: Floats) -> tuple[float, Floats]:
         step = flat.reshape(shape)  # the change from the table, in widths; last row the biases'
@@ -76,7 +85,8 @@ def fit_wide(wide: WidePath, targets: Targets, strength: float, iterations: int)
         objective, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options
     )
     step = found.x.reshape(shape).astype(np.float32)
-    wide.table.weight.data += torch.from_numpy(width * step[:-1]).to(wide.table.weight.device)
+    weight = wide.table.weight.data
+    weight[torch.from_numpy(seen)] += torch.from_numpy(width * step[:-1]).to(weight.device)
     return torch.from_numpy(step[-1])
 
 

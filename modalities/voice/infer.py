@@ -38,12 +38,19 @@ TRANSCRIPT_REMEDY = "emotion models pull small, then start with --whisper small"
 
 @dataclass(frozen=True, eq=False)
 class SegmentResult:
-    """What was heard in one segment, and which models (name@revision) heard it."""
+    """What was heard in one segment, and which models (name@revision) heard it; `emotion` is None
+    where the segment does not ask for it."""
 
-    reading: Reading
+    emotion: Reading | None
     transcript: Transcript | None
     emotion_model: str
     transcript_model: str | None
+
+    @property
+    def reading(self) -> Reading:
+        """The emotion that was asked for."""
+        assert self.emotion is not None
+        return self.emotion
 
 
 class VoiceReader:
@@ -130,33 +137,38 @@ class VoiceReader:
 
     @torch.inference_mode()
     def infer(self, items: Sequence[Segment]) -> list[SegmentResult]:
-        """One result a segment: its Reading (source VOICE) and its transcript, if any."""
-        self.encoder_passes += len(items)
-        waves = [torch.from_numpy(item.samples).to(self.device) for item in items]
+        """One result a segment: its Reading (source VOICE), if it asks for it, and its transcript,
+        if any."""
         transcripts: Sequence[Transcript | None] = [None] * len(items)
-        logits = None
-        if self.embedded is not None:
-            frames, lengths = collate([features(wave, self.dims) for wave in waves])
-            logits = self.embedded(frames, lengths.to(self.device))
-        elif self.whisper is not None:
-            states, positions = encode_whisper(self.encoder, waves, self.dims)
+        rows = [row for row, item in enumerate(items) if item.emotion]
+        felt = [items[row] for row in rows]
+        found: list[Reading] = []
+        if self.whisper is not None:
+            self.encoder_passes += len(items)
+            states, positions = encode_whisper(self.encoder, self._waves(items), self.dims)
             transcripts = transcribe(self.whisper, states[-1], items)
-            if self.head is not None:
-                logits = self.head(states, positions)
-        if logits is None:
-            assert self.fallback is not None
-            readings = [result.reading for result in self.fallback.infer(items)]
-        else:
-            readings = self._readings(logits, items)
+            if self.head is not None and felt:
+                logits = self.head([state[rows] for state in states], positions[rows])
+                found = self._readings(logits, felt)
+        elif self.embedded is not None and felt:
+            self.encoder_passes += len(felt)
+            frames, lengths = collate([features(wave, self.dims) for wave in self._waves(felt)])
+            found = self._readings(self.embedded(frames, lengths.to(self.device)), felt)
+        if self.fallback is not None:
+            found = [result.reading for result in self.fallback.infer(felt)]
+        of_row = dict(zip(rows, found, strict=True))
         return [
             SegmentResult(
-                reading,
+                of_row.get(row),
                 transcript,
                 emotion_model=(self.fallback or self).model,
                 transcript_model=self.model if self.whisper else None,
             )
-            for reading, transcript in zip(readings, transcripts, strict=True)
+            for row, transcript in enumerate(transcripts)
         ]
+
+    def _waves(self, items: Sequence[Segment]) -> list[Tensor]:
+        return [torch.from_numpy(item.samples).to(self.device) for item in items]
 
     def _readings(
         self, heard: tuple[Tensor, Tensor, Tensor], items: Sequence[Segment]

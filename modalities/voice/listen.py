@@ -59,10 +59,11 @@ Sound = SpeechStarted | SpeechEnded | Heard
 class Listener:
     """Holds the samples of the stretch that goes on (at most 15 s) and a little before it.
 
-    What it says is a function of the samples, not of the blocks. The SNR of a stretch is its power
-    over that of the silence before it (its geometric mean, which a click or a ring does not move
-    much, halved in weight every 3 s; its own quietest tenth where there was less than 0.3 s), so
-    that it is known when the stretch ends.
+    What it says is a function of the samples, not of the blocks. The noise of a stretch is that of
+    the silence before it (its geometric mean, which a click or a ring does not move much, halved
+    in weight every 3 s), so that it is known when the stretch ends, or its own quietest tenth
+    where that is louder: lines are quieter between the turns than in them (discontinuous
+    transmission, noise suppression), and fusion weighs a voice by its SNR.
     """
 
     def __init__(self) -> None:
@@ -149,8 +150,9 @@ class Listener:
 
     def _cut(self, start: int, end: int, probability: float, known: int) -> Heard:
         samples = np.concatenate(self._steps)[start - self._first : end - self._first]
-        enough = self._n_noise >= _MIN_NOISE
-        noise = np.exp(self._noise / self._n_noise) if enough else noise_floor(samples)
+        noise = noise_floor(samples)
+        if self._n_noise >= _MIN_NOISE:
+            noise = max(noise, float(np.exp(self._noise / self._n_noise)))
         level = power(samples)
         segment = Segment(
             samples,

@@ -22,7 +22,8 @@ class Segment:
     """A stretch of speech: `samples` (n,) float32 at 16 kHz, offsets from the recording's start.
 
     `language` (ISO 639-1) and `words` say how to transcribe it: None lets the model detect the
-    language, `words` asks for the offsets of each word.
+    language, `words` asks for the offsets of each word. `emotion` false asks for the transcript
+    only: nobody may know how this speaker feels.
     """
 
     samples: Array
@@ -31,6 +32,7 @@ class Segment:
     snr_db: float
     language: str | None = None
     words: bool = False
+    emotion: bool = True
 
     @property
     def duration_s(self) -> float:

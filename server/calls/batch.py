@@ -44,6 +44,8 @@ from server.runner import naming
 
 OPERATIONS = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
 RETRY_AFTER_S = 60.0
+# Of all jobs' utterances in the models' queues: a live call's would wait for more of them.
+UTTERANCES_AT_ONCE = 4
 MAX_WAIT_S = 300.0
 PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 MAX_PAGE_BYTES = 2 << 20  # clients take 4 MiB where nobody told them otherwise
@@ -78,6 +80,7 @@ class CallJobs:
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline, self.settings = pipeline, pipeline.settings
         self._running: dict[str, _Running] = {}
+        self._turn = asyncio.Semaphore(UTTERANCES_AT_ONCE)
         self._starting = asyncio.Lock()
         self._closed = False
 
@@ -185,7 +188,9 @@ class CallJobs:
             roots = self.settings.call_roots
             recordings = await asyncio.to_thread(find_under, roots, request.paths)
             with naming("output"):
-                job = await asyncio.to_thread(Job, recordings, out, options, self.pipeline)
+                job = await asyncio.to_thread(
+                    Job, recordings, out, options, self.pipeline, self._turn
+                )
             identity = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:8]}"
             task = asyncio.create_task(self._run(identity, job, request_id))
             self._running[identity] = _Running(job, request_id, task)

@@ -113,7 +113,7 @@ async def _run(
     from server.runner import naming
 
     logs.configure()
-    async with Pipeline(models.load(settings), settings) as pipeline:
+    async with Pipeline(models.load(settings, pictures=False), settings) as pipeline:
         with naming("--out"):
             job = Job(recordings, out, options, pipeline)
         drawing = asyncio.create_task(_draw(job.progress))

@@ -10,14 +10,15 @@ from server.analysis import Call
 from server.calls import shape
 from server.calls.events import CallState, CallSummary, Event, MessageRead, Speech, Utterance
 from server.convert import (
+    advice_of,
     conversation_summary,
     duration_of,
-    fused_estimate,
     message_result,
     metadata_of,
     role_value,
-    source_results,
 )
+from server.convert_estimate import fused_estimate, source_results
+from server.follow import Advised
 
 
 def response_of(event: Event, call: Call) -> pb.StreamCallResponse:
@@ -31,6 +32,8 @@ def response_of(event: Event, call: Call) -> pb.StreamCallResponse:
             offset = duration_of(event.offset_s)
             result = message_result(event.index, role_value(event.role), offset, event.analysis)
             return pb.StreamCallResponse(message=result)
+        case Advised():
+            return pb.StreamCallResponse(advice=advice_of(event))
         case CallState():
             return pb.StreamCallResponse(state=_state(event))
         case CallSummary():

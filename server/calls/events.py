@@ -11,6 +11,7 @@ from fusion.pool import Fused
 from modalities.reading import Reading, score_of
 from server.analysis import Analysis, Role
 from server.calls.shape import CallShape
+from server.follow import Advised
 
 
 @dataclass(frozen=True)
@@ -88,4 +89,4 @@ class CallSummary:
     notes: Sequence[str]
 
 
-Event: TypeAlias = Speech | Utterance | MessageRead | CallState | CallSummary
+Event: TypeAlias = Speech | Utterance | MessageRead | Advised | CallState | CallSummary

@@ -6,7 +6,7 @@ import asyncio
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from modalities.errors import EmotionError, InputError
 from server.calls import table
 from server.calls.journal import Journal
 from server.calls.recorded import CallOptions, Recording, score
+from server.calls.scoring import AT_ONCE
 from server.logs import LOG
 from server.models import Models
 from server.pipeline import Pipeline
@@ -79,7 +80,8 @@ def _find(
             if paths:
                 break
         else:
-            raise InputError(_nothing(pattern, roots), f"paths[{index}]")
+            field = f"paths[{index}]" if confined else ""  # of the request; a command has none
+            raise InputError(_nothing(pattern, roots), field)
         found |= paths
     by_file = {found[name]: name for name in sorted(found, reverse=True)}
     recordings = []
@@ -125,15 +127,21 @@ def _recording(name: str, path: Path) -> Recording:
 
 
 class Job:
-    """A run; `out` is the table of calls. Raises as `Journal`, and UnavailableError where there
-    is no model for voices."""
+    """A run; `out` is the table of calls, `turn` as for a Scorer. Raises as `Journal`, and
+    UnavailableError where there is no model for voices."""
 
     def __init__(
-        self, recordings: Sequence[Recording], out: Path, options: CallOptions, pipeline: Pipeline
+        self,
+        recordings: Sequence[Recording],
+        out: Path,
+        options: CallOptions,
+        pipeline: Pipeline,
+        turn: AbstractAsyncContextManager[Any] = AT_ONCE,
     ) -> None:
         if pipeline.models.voice is None:
             raise pipeline.models.missing["voice"]
         self.recordings, self.options, self.pipeline = recordings, options, pipeline
+        self._turn = turn
         self.models = _revisions(pipeline.models)
         self.journal = Journal(out, _described(options, pipeline.settings) | self.models)
         self.progress = Progress(len(recordings), sum(one.size_bytes for one in recordings))
@@ -169,7 +177,9 @@ class Job:
 
     async def _row(self, recording: Recording) -> dict[str, Any]:
         try:
-            call = await score(recording.path, self.pipeline, self.options, self.progress.heard)
+            call = await score(
+                recording.path, self.pipeline, self.options, self.progress.heard, self._turn
+            )
             return await asyncio.to_thread(table.scored_row, recording, call)
         except InputError as error:
             return table.failed_row(recording, table.UNREADABLE, error.reason)

@@ -82,6 +82,7 @@ class LiveCalls:
             language=language,
             interim=config.interim_results,
             state_interval_s=interval_s,
+            following=self.pipeline.follow(config.context, call, "StreamCall"),
         )
         return session, decoder
 

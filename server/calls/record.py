@@ -13,7 +13,8 @@ from modalities.reading import Reading
 from server.analysis import Role
 from server.calls.events import CallState, CallSummary, Utterance
 from server.calls.shape import Span, n_words, shape
-from server.course import Said, turns
+from server.course import customer_scores, turns
+from server.moments import Moment
 
 HALF_LIFE_S = 15.0  # of speech
 TREND_S = 60.0  # of the call
@@ -65,10 +66,10 @@ class CallRecord:
             self._smoothed = kept * self._smoothed + (1 - kept) * score
             self._weight = kept * self._weight + (1 - kept)
 
-    def add_message(self, said: Sequence[Said], offset_s: float) -> None:
+    def add_message(self, moments: Sequence[Moment], offset_s: float) -> None:
         """What a text or a picture says."""
-        self._customer += [(offset_s, one.score) for one in said if one.role is Role.CUSTOMER]
-        self._turns += [(offset_s, turn) for turn in turns(said)]
+        self._customer += [(offset_s, score) for score in customer_scores(moments)]
+        self._turns += [(offset_s, turn) for turn in turns(moments)]
 
     def state(self, offset_s: float, ongoing: Sequence[Span]) -> CallState:
         """Where the call stands at `offset_s`; `ongoing` is the speech that is not final yet."""

@@ -5,25 +5,29 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from emotion.v1.types_pb2 import Context
 
 from modalities.errors import InputError
 from modalities.reading import Array, Modality
 from modalities.voice.stream import SAMPLE_RATE_HZ, AudioFile
 from server.analysis import Call, Role
 from server.calls.events import CallSummary, Event, Utterance
-from server.calls.scoring import Policy
+from server.calls.scoring import AT_ONCE, Policy, patiently
 from server.calls.session import CallSession
+from server.follow import Following
 from server.pipeline import Pipeline
 from server.runner import together
 
 MAX_UNNAMED_CHANNELS = 2
 FLOOR_DBFS = -100.0
-PATIENCE_S = 600.0  # for a model whose queue is full: nobody waits, and live calls go first
+PATIENCE_S = 600.0  # for a model whose queue is full: nobody waits
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,14 @@ class RecordedCall:
 
 
 async def score(
-    path: Path, pipeline: Pipeline, options: CallOptions, heard: Callable[[float], None]
+    path: Path,
+    pipeline: Pipeline,
+    options: CallOptions,
+    heard: Callable[[float], None],
+    turn: AbstractAsyncContextManager[Any] = AT_ONCE,
 ) -> RecordedCall:
     """Score a file of any length; `heard` is told the seconds of audio, added up over channels,
-    as they are read. What is damaged is left out and noted.
+    as they are read. What is damaged is left out and noted. `turn` as for a Scorer.
 
     Raises InputError where there is no call in it, OSError where it cannot be opened.
     """
@@ -97,7 +105,16 @@ async def score(
         block = await read()
         roles = options.roles(reader.file.channels)
         policy = Policy(options.score_unknown_roles, pipeline.settings.score_agents)
-        async with CallSession(pipeline, call, roles, policy, patience_s=PATIENCE_S) as session:
+        following = await _following(path, pipeline, call)
+        async with CallSession(
+            pipeline,
+            call,
+            roles,
+            policy,
+            patience_s=PATIENCE_S,
+            turn=turn,
+            following=following,
+        ) as session:
 
             async def feed() -> None:
                 nonlocal block
@@ -118,6 +135,18 @@ async def score(
         utterances = [event for event in events if isinstance(event, Utterance)]
         loudness = np.stack(reader.loudness_dbfs, axis=1)
         return RecordedCall(utterances, summary, reader.file.codec, loudness)
+
+
+async def _following(path: Path, pipeline: Pipeline, call: Call) -> Following | None:
+    """Where there is a store it is recorded, as a conversation of the file's name."""
+    if pipeline.followers.store is None:
+        return None
+
+    async def begin() -> Following:
+        context = Context(conversation_id=path.name)
+        return pipeline.follow(context, call, "BatchAnalyzeCalls")
+
+    return await patiently(begin, PATIENCE_S)
 
 
 def _notes(file: AudioFile) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fusion.pool import Fused
 from modalities.errors import InputError, OverloadedError
-from modalities.reading import Modality, Reading
+from modalities.reading import Modality, Reading, Source
 from modalities.voice.listen import Heard
 from modalities.voice.prepare import Segment
 from server.analysis import Analysis, Call, Content, Outcome, Role, Speech, State
@@ -23,6 +24,7 @@ Result = TypeVar("Result")
 
 SURE_SPEECH = 0.85  # mean probability of its frames; below it are music and some noisy speech
 PATIENCE_S = 10.0  # for a model whose queue is full
+AT_ONCE: AbstractAsyncContextManager[Any] = nullcontext()  # all stretches of a call as they come
 FAILED = "the service failed on it"
 
 
@@ -63,7 +65,8 @@ class Score:
 
 
 class Scorer:
-    """Of one call. Nothing that goes wrong with a stretch or a message ends the call."""
+    """Of one call. Nothing that goes wrong with a stretch or a message ends the call. A stretch is
+    given to the models within `turn`."""
 
     def __init__(
         self,
@@ -72,22 +75,26 @@ class Scorer:
         policy: Policy,
         language: str | None,
         patience_s: float,
+        turn: AbstractAsyncContextManager[Any],
     ) -> None:
         self.pipeline, self.runner, self.call = pipeline, pipeline.runner, call
         self.policy, self.language, self.patience_s = policy, language, patience_s
+        self._turn = turn
 
     async def score(self, heard: Heard, role: Role | None) -> Score:
         """Its emotion, where `role` is to be scored, and what is said."""
-        reader, not_scored = self.runner.models.voice, self.policy.refusal(role)
+        models, not_scored = self.runner.models_of(self.call), self.policy.refusal(role)
+        reader = models.voice
         if heard.probability < SURE_SPEECH:  # no emotion and no words are made of what may be music
             return Score(not_scored=not_scored or "it is hardly speech")
         if reader is None:
-            return Score(not_scored=not_scored or self.runner.models.missing["voice"].reason)
+            return Score(not_scored=not_scored or models.missing["voice"].reason)
         if not_scored and not reader.whisper:
             return Score(not_scored=not_scored)
-        segment = replace(heard.segment, language=self.language)
+        segment = replace(heard.segment, language=self.language, emotion=not not_scored)
         try:
-            return await patiently(partial(self._read, segment, not_scored), self.patience_s)
+            async with self._turn:
+                return await patiently(partial(self._read, segment, not_scored), self.patience_s)
         except OverloadedError as error:
             return Score(not_scored=not_scored or error.reason)
         except Exception:
@@ -109,18 +116,19 @@ class Scorer:
     async def _read(self, segment: Segment, not_scored: str) -> Score:
         results = await self.runner.infer(self.call, "voice", [segment])
         note_voice_models(results, self.call, self.runner)
-        spoken = Speech(segment.start_s, segment.end_s, [results[0].reading])
+        heard: Reading | None = results[0].emotion
+        spoken = Speech(segment.start_s, segment.end_s, [heard] if heard else [])
         await transcribe([spoken], results, self.call, self.runner)
         score = Score(
             text=spoken.text,
             confidence=spoken.confidence,
             language=spoken.language,
-            words=spoken.readings[1] if len(spoken.readings) > 1 else None,
+            words=next((r for r in spoken.readings if r.source is Source.TRANSCRIPT), None),
             not_scored=not_scored,
         )
         if not not_scored:
             score.readings = spoken.readings
-            self.call.models["fusion"] = self.runner.models.fusion.revision
+            self.call.models["fusion"] = self.runner.models_of(self.call).fusion.revision
             (score.fused,) = await self.runner.infer(self.call, "fusion", [spoken.readings])
         return score
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -12,19 +13,21 @@ from typing import Any, TypeVar
 import numpy as np
 
 from modalities.errors import EmotionError
-from modalities.reading import Array
+from modalities.reading import Array, Source
 from modalities.voice.listen import STEP, Heard, Listener, SpeechEnded, SpeechStarted
 from modalities.voice.stream import SAMPLE_RATE_HZ
 from server.analysis import Call, Content, Role
-from server.calls.events import Event, MessageRead, Speech, Utterance
+from server.calls.events import CallState, Event, MessageRead, Speech, Utterance
 from server.calls.record import CallRecord
-from server.calls.scoring import PATIENCE_S, Policy, Score, Scorer
+from server.calls.scoring import AT_ONCE, PATIENCE_S, Policy, Score, Scorer
 from server.calls.shape import Span
 from server.course import course
+from server.follow import Following
+from server.moments import Moment
 from server.pipeline import Pipeline
 
 Result = TypeVar("Result")
-Maker = Callable[[], Awaitable[Event]]
+Maker = Callable[[], Awaitable[Sequence[Event]]]
 
 MAX_WAITING = 16  # events of one call that wait for their scores, and as many for their reader
 INTERIM_S = 1.0  # of new speech between interim utterances
@@ -58,10 +61,12 @@ class CallSession:
         interim: bool = False,
         state_interval_s: float | None = None,
         patience_s: float = PATIENCE_S,
+        turn: AbstractAsyncContextManager[Any] = AT_ONCE,
+        following: Following | None = None,
     ) -> None:
         self.pipeline, self.runner, self.call = pipeline, pipeline.runner, call
-        self.policy, self.interim = policy, interim
-        self._scorer = Scorer(pipeline, call, policy, language, patience_s)
+        self.policy, self.interim, self.following = policy, interim, following
+        self._scorer = Scorer(pipeline, call, policy, language, patience_s, turn)
         self.roles = tuple(roles)
         self._channels = [_Channel(role) for role in roles]
         self._record = CallRecord(roles)
@@ -193,7 +198,8 @@ class CallSession:
     async def _deliver(self) -> None:
         try:
             while (make := await self._makers.get()) is not None:
-                await self._events.put(await make())
+                for event in await make():
+                    await self._events.put(event)
         finally:
             await self._events.put(None)
 
@@ -204,22 +210,31 @@ class CallSession:
         if self._deliverer.done():
             await self._deliverer
 
-    async def _final(self, task: asyncio.Task[Score], index: int, heard: Heard) -> Event:
+    async def _final(self, task: asyncio.Task[Score], index: int, heard: Heard) -> Sequence[Event]:
         score = await task
         utterance = self._utterance(self._n_final, index, heard, score)
         self._n_final += 1
         self._record.add(utterance, score.words)
-        return utterance
+        if self.following is None:
+            return [utterance]
+        state = self._record.state(utterance.end_s, ())
+        return [utterance, *self.following.add(_moment(utterance, heard, score, state))]
 
     async def _message(self, index: int, content: Content, offset_s: float) -> None:
         analysis = await self._scorer.analyze(content)
-        self._record.add_message(course([content], [analysis]), offset_s)
+        moments = [
+            replace(moment, index=index) for moment in course([content], [analysis], [offset_s])
+        ]
+        self._record.add_message(moments, offset_s)
+        advised = self.following.add_all(moments) if self.following else []
         await self._events.put(MessageRead(index, content.sender, offset_s, analysis))
+        for advice in advised:
+            await self._events.put(advice)
 
-    async def _state(self, offset_s: float, ongoing: Sequence[Span]) -> Event:
-        return self._record.state(offset_s, ongoing)
+    async def _state(self, offset_s: float, ongoing: Sequence[Span]) -> Sequence[Event]:
+        return [self._record.state(offset_s, ongoing)]
 
-    async def _summary(self, notes: Sequence[str]) -> Event:
+    async def _summary(self, notes: Sequence[str]) -> Sequence[Event]:
         await asyncio.gather(*self._messages)
         try:
             satisfaction = await self.pipeline.satisfaction(self._record.turns(), self.call)
@@ -230,7 +245,9 @@ class CallSession:
             for index, role in enumerate(self.roles)
             if (why := self.policy.refusal(role))
         ]
-        return self._record.summary(self.duration_s, satisfaction, [*notes, *refused])
+        if self.following is not None:
+            self.following.end(satisfaction)
+        return [self._record.summary(self.duration_s, satisfaction, [*notes, *refused])]
 
     def _utterance(self, index: int, channel: int, heard: Heard, score: Score) -> Utterance:
         return Utterance(
@@ -254,3 +271,22 @@ class CallSession:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _moment(utterance: Utterance, heard: Heard, score: Score, state: CallState) -> Moment:
+    content = {
+        Source.VOICE: heard.segment.samples.tobytes(),
+        Source.TRANSCRIPT: score.text.encode(),
+    }
+    return Moment(
+        utterance.index,
+        utterance.role,
+        utterance.readings,
+        utterance.fused,
+        utterance.text,
+        score.words,
+        utterance.start_s,
+        utterance.end_s,
+        state,
+        {source: part for source, part in content.items() if part},
+    )

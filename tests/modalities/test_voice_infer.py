@@ -105,6 +105,21 @@ def test_embedded_reader_gives_calibrated_readings() -> None:
     assert reader.cost(found) == pytest.approx(found.duration_s)
 
 
+def test_a_segment_that_asks_for_no_emotion_gets_none(small: Path, segments: list[Segment]) -> None:
+    items = [replace(item, emotion=place % 2 == 0) for place, item in enumerate(segments[:4])]
+    embedded, whisper_reader = VoiceReader.load(path_of("voice"), "cpu"), load(small)
+    for reader in (embedded, whisper_reader):
+        for item, found, asked in zip(
+            items, reader.infer(items), reader.infer(segments[:4]), strict=True
+        ):
+            assert found.transcript == asked.transcript
+            assert (found.emotion is None) == (not item.emotion)
+            if found.emotion is not None:
+                np.testing.assert_allclose(
+                    found.emotion.log_emotions, asked.reading.log_emotions, atol=1e-4
+                )
+
+
 def test_embedded_reading_does_not_depend_on_the_batch(segments: list[Segment]) -> None:
     reader = VoiceReader.load(path_of("voice"), "cpu")
     together = reader.infer(segments)

@@ -102,10 +102,24 @@ def test_the_snr_is_known_without_the_rest_of_the_call(talk: np.ndarray) -> None
     early = [s.segment.snr_db for s in heard(cut, SECOND) if isinstance(s, Heard)]
     late = [s.segment.snr_db for s in heard(talk, SECOND) if isinstance(s, Heard)]
     assert early == late[: len(early)]
-    noise_db = -60.0
-    assert early[0] == pytest.approx(
-        10 * np.log10(np.square(talk[2 * SECOND : 10 * SECOND]).mean()) - noise_db, abs=2
+
+
+def test_the_snr_is_that_of_a_noisy_line(talk: np.ndarray) -> None:
+    noise = np.random.default_rng(1).standard_normal(len(talk)).astype(np.float32)
+    first = next(s for s in heard(talk + 0.03 * noise, SECOND) if isinstance(s, Heard))
+    level = 10 * np.log10(np.square(talk[2 * SECOND : 10 * SECOND]).mean())
+    assert first.segment.snr_db == pytest.approx(level - 20 * np.log10(0.03), abs=2)
+
+
+def test_noise_that_comes_with_the_speech_counts(speech: np.ndarray) -> None:
+    """Lines are muted between the turns: the silence before one tells little of its noise."""
+    noise = np.random.default_rng(0).standard_normal(len(speech)).astype(np.float32)
+    noisy = speech + 10 ** (-10 / 20) * speech.std() * noise  # an SNR of 10 dB
+    silence = np.zeros(2 * SECOND, np.float32)
+    (found,) = (
+        s for s in heard(np.concatenate([silence, noisy, silence]), SECOND) if isinstance(s, Heard)
     )
+    assert found.segment.snr_db == pytest.approx(10, abs=3)
 
 
 def test_the_current_stretch_grows_until_it_ends(talk: np.ndarray) -> None:

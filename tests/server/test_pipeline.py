@@ -6,7 +6,6 @@ import copy
 import logging
 import shutil
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,8 @@ import server_media as media
 import torch
 from emotion.v1.types_pb2 import ModalityResult, SourceResult
 from server_process import in_process
-from whisper.model import ModelDimensions, Whisper
 
-from modalities import checkpoint
 from modalities.errors import InputError, UnavailableError
-from modalities.voice.infer import head_path_of
-from modalities.voice.model import EmotionHead, VoiceDimensions
 from server import models
 from server.models import AlteredError, Models
 from server.pipeline import FailedError
@@ -94,31 +89,6 @@ def test_a_whisper_that_is_not_at_hand_leaves_the_voice(tmp_path: Path) -> None:
     response = in_process(loaded, lambda pipeline: pipeline.analyze(request))
     assert media.states(response)[1] == "USED"
     assert "pull tiny" in response.transcript.remedy
-
-
-@pytest.fixture(scope="module")
-def whisper_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint in openai-whisper's format and its emotion head, with random weights: right
-    for the way that words and sound take, never for what is said."""
-    dims = ModelDimensions(
-        n_mels=80, n_audio_ctx=1500, n_audio_state=32, n_audio_head=2, n_audio_layer=2,
-        n_vocab=51865, n_text_ctx=16, n_text_state=32, n_text_head=2, n_text_layer=2,
-    )  # fmt: skip
-    path = tmp_path_factory.mktemp("whisper") / "random.pt"
-    torch.manual_seed(0)  # of the first seeds one whose text does not repeat itself
-    model = Whisper(dims)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=2 * parameter.shape[-1] ** -0.5)
-    torch.save({"dims": asdict(dims), "model_state_dict": model.state_dict()}, path)
-    head_dims = VoiceDimensions.of_whisper(dims)
-    checkpoint.save(
-        head_path_of(path),
-        head_dims,
-        EmotionHead(head_dims).state_dict(),
-        temperature={"sentiment": 1.0, "emotion": 1.0},
-        whisper_sha256=checkpoint.sha256(path),
-    )
-    return path
 
 
 def test_one_encoder_pass_gives_words_and_emotion(whisper_checkpoint: Path) -> None:

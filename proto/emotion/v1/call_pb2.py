@@ -22,51 +22,52 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from emotion.v1 import advice_pb2 as emotion_dot_v1_dot_advice__pb2
 from emotion.v1 import conversation_pb2 as emotion_dot_v1_dot_conversation__pb2
 from emotion.v1 import types_pb2 as emotion_dot_v1_dot_types__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x65motion/v1/call.proto\x12\nemotion.v1\x1a\x1d\x65motion/v1/conversation.proto\x1a\x16\x65motion/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\"\xbc\x03\n\x10StreamCallConfig\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x13.emotion.v1.Context\x12\x37\n\x08\x65ncoding\x18\x03 \x01(\x0e\x32%.emotion.v1.StreamCallConfig.Encoding\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\x05\x12\'\n\rchannel_roles\x18\x05 \x03(\x0e\x32\x10.emotion.v1.Role\x12\x17\n\x0finterim_results\x18\x06 \x01(\x08\x12\x31\n\x0estate_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x13score_unknown_roles\x18\x08 \x01(\x08\x12*\n\x06\x63onfig\x18\t \x01(\x0b\x32\x1a.emotion.v1.AnalysisConfig\"_\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x0c\n\x08LINEAR16\x10\x01\x12\t\n\x05MULAW\x10\x02\x12\x08\n\x04\x41LAW\x10\x03\x12\x0c\n\x08OGG_OPUS\x10\x04\x12\x08\n\x04OPUS\x10\x05\"\x87\x01\n\x11StreamCallRequest\x12.\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1c.emotion.v1.StreamCallConfigH\x00\x12\x0f\n\x05\x61udio\x18\x02 \x01(\x0cH\x00\x12&\n\x07message\x18\x03 \x01(\x0b\x32\x13.emotion.v1.MessageH\x00\x42\t\n\x07request\"\xcb\x01\n\x0bSpeechEvent\x12*\n\x04type\x18\x01 \x01(\x0e\x32\x1c.emotion.v1.SpeechEvent.Type\x12)\n\x06offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\x05\x12\x1e\n\x04role\x18\x04 \x01(\x0e\x32\x10.emotion.v1.Role\"4\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07STARTED\x10\x01\x12\t\n\x05\x45NDED\x10\x02\"\x83\x03\n\tUtterance\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\x05\x12\x1e\n\x04role\x18\x03 \x01(\x0e\x32\x10.emotion.v1.Role\x12/\n\x0cstart_offset\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08is_final\x18\x06 \x01(\x08\x12\x15\n\rloudness_dbfs\x18\x07 \x01(\x02\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x17\n\nconfidence\x18\t \x01(\x02H\x00\x88\x01\x01\x12\x10\n\x08language\x18\n \x01(\t\x12&\n\x08\x65stimate\x18\x0b \x01(\x0b\x32\x14.emotion.v1.Estimate\x12)\n\x07sources\x18\x0c \x03(\x0b\x32\x18.emotion.v1.SourceResult\x12\x12\n\nnot_scored\x18\r \x01(\tB\r\n\x0b_confidence\"\xbd\x02\n\x0c\x43hannelShape\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\x05\x12\x1e\n\x04role\x18\x02 \x01(\x0e\x32\x10.emotion.v1.Role\x12\x17\n\x0futterance_count\x18\x03 \x01(\x05\x12,\n\ttalk_time\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12interruption_count\x18\x05 \x01(\x05\x12\x1a\n\rloudness_dbfs\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12%\n\x18speaking_rate_per_minute\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\'\n\x06\x63ourse\x18\x08 \x01(\x0b\x32\x17.emotion.v1.ScoreCourseB\x10\n\x0e_loudness_dbfsB\x1b\n\x19_speaking_rate_per_minute\"u\n\x04Peak\x12/\n\x0cstart_offset\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05score\x18\x03 \x01(\x02\"\xe6\x01\n\x0bScoreCourse\x12\x17\n\x0futterance_count\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05start\x18\x03 \x01(\x02\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x02\x12\x0e\n\x06lowest\x18\x05 \x01(\x02\x12\x12\n\x05shift\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12\x10\n\x08quarters\x18\x07 \x03(\x02\x12(\n\x0elowest_moments\x18\x08 \x03(\x0b\x32\x10.emotion.v1.Peak\x12)\n\x0fhighest_moments\x18\t \x03(\x0b\x32\x10.emotion.v1.PeakB\x08\n\x06_shift\"\xe9\x01\n\tCallShape\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07silence\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08non_talk\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07overlap\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x08\x63hannels\x18\x05 \x03(\x0b\x32\x18.emotion.v1.ChannelShape\"\xcc\x01\n\tCallState\x12)\n\x06offset\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\x05score\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x1d\n\x10trend_per_minute\x18\x03 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05shift\x18\x04 \x01(\x02H\x02\x88\x01\x01\x12$\n\x05shape\x18\x05 \x01(\x0b\x32\x15.emotion.v1.CallShapeB\x08\n\x06_scoreB\x13\n\x11_trend_per_minuteB\x08\n\x06_shift\"\xb1\x01\n\x0b\x43\x61llSummary\x12$\n\x05shape\x18\x01 \x01(\x0b\x32\x15.emotion.v1.CallShape\x12\x31\n\x08\x63ustomer\x18\x02 \x01(\x0b\x32\x1f.emotion.v1.ConversationSummary\x12\r\n\x05notes\x18\x03 \x03(\t\x12&\n\x08metadata\x18\x04 \x01(\x0b\x32\x14.emotion.v1.Metadata\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\xf6\x01\n\x12StreamCallResponse\x12)\n\x06speech\x18\x01 \x01(\x0b\x32\x17.emotion.v1.SpeechEventH\x00\x12*\n\tutterance\x18\x02 \x01(\x0b\x32\x15.emotion.v1.UtteranceH\x00\x12,\n\x07message\x18\x03 \x01(\x0b\x32\x19.emotion.v1.MessageResultH\x00\x12&\n\x05state\x18\x04 \x01(\x0b\x32\x15.emotion.v1.CallStateH\x00\x12*\n\x07summary\x18\x05 \x01(\x0b\x32\x17.emotion.v1.CallSummaryH\x00\x42\x07\n\x05\x65vent\"\xbd\x01\n\x18\x42\x61tchAnalyzeCallsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\x12\x0e\n\x06output\x18\x03 \x01(\t\x12\'\n\rchannel_roles\x18\x04 \x03(\x0e\x32\x10.emotion.v1.Role\x12(\n\x0esingle_speaker\x18\x05 \x01(\x0e\x32\x10.emotion.v1.Role\x12\x1b\n\x13score_unknown_roles\x18\x06 \x01(\x08\"\x8b\x01\n\x19\x42\x61tchAnalyzeCallsMetadata\x12\x13\n\x0btotal_count\x18\x01 \x01(\x05\x12\x12\n\ndone_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12/\n\x0cscored_audio\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"h\n\nCallResult\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\x12(\n\x07summary\x18\x03 \x01(\x0b\x32\x17.emotion.v1.CallSummary\"B\n\x19\x42\x61tchAnalyzeCallsResponse\x12%\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x16.emotion.v1.CallResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x65motion/v1/call.proto\x12\nemotion.v1\x1a\x17\x65motion/v1/advice.proto\x1a\x1d\x65motion/v1/conversation.proto\x1a\x16\x65motion/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\"\xbc\x03\n\x10StreamCallConfig\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x13.emotion.v1.Context\x12\x37\n\x08\x65ncoding\x18\x03 \x01(\x0e\x32%.emotion.v1.StreamCallConfig.Encoding\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\x05\x12\'\n\rchannel_roles\x18\x05 \x03(\x0e\x32\x10.emotion.v1.Role\x12\x17\n\x0finterim_results\x18\x06 \x01(\x08\x12\x31\n\x0estate_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x13score_unknown_roles\x18\x08 \x01(\x08\x12*\n\x06\x63onfig\x18\t \x01(\x0b\x32\x1a.emotion.v1.AnalysisConfig\"_\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x0c\n\x08LINEAR16\x10\x01\x12\t\n\x05MULAW\x10\x02\x12\x08\n\x04\x41LAW\x10\x03\x12\x0c\n\x08OGG_OPUS\x10\x04\x12\x08\n\x04OPUS\x10\x05\"\x87\x01\n\x11StreamCallRequest\x12.\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1c.emotion.v1.StreamCallConfigH\x00\x12\x0f\n\x05\x61udio\x18\x02 \x01(\x0cH\x00\x12&\n\x07message\x18\x03 \x01(\x0b\x32\x13.emotion.v1.MessageH\x00\x42\t\n\x07request\"\xcb\x01\n\x0bSpeechEvent\x12*\n\x04type\x18\x01 \x01(\x0e\x32\x1c.emotion.v1.SpeechEvent.Type\x12)\n\x06offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\x05\x12\x1e\n\x04role\x18\x04 \x01(\x0e\x32\x10.emotion.v1.Role\"4\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07STARTED\x10\x01\x12\t\n\x05\x45NDED\x10\x02\"\x83\x03\n\tUtterance\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\x05\x12\x1e\n\x04role\x18\x03 \x01(\x0e\x32\x10.emotion.v1.Role\x12/\n\x0cstart_offset\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08is_final\x18\x06 \x01(\x08\x12\x15\n\rloudness_dbfs\x18\x07 \x01(\x02\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x17\n\nconfidence\x18\t \x01(\x02H\x00\x88\x01\x01\x12\x10\n\x08language\x18\n \x01(\t\x12&\n\x08\x65stimate\x18\x0b \x01(\x0b\x32\x14.emotion.v1.Estimate\x12)\n\x07sources\x18\x0c \x03(\x0b\x32\x18.emotion.v1.SourceResult\x12\x12\n\nnot_scored\x18\r \x01(\tB\r\n\x0b_confidence\"\xbd\x02\n\x0c\x43hannelShape\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\x05\x12\x1e\n\x04role\x18\x02 \x01(\x0e\x32\x10.emotion.v1.Role\x12\x17\n\x0futterance_count\x18\x03 \x01(\x05\x12,\n\ttalk_time\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12interruption_count\x18\x05 \x01(\x05\x12\x1a\n\rloudness_dbfs\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12%\n\x18speaking_rate_per_minute\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\'\n\x06\x63ourse\x18\x08 \x01(\x0b\x32\x17.emotion.v1.ScoreCourseB\x10\n\x0e_loudness_dbfsB\x1b\n\x19_speaking_rate_per_minute\"u\n\x04Peak\x12/\n\x0cstart_offset\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05score\x18\x03 \x01(\x02\"\xe6\x01\n\x0bScoreCourse\x12\x17\n\x0futterance_count\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05start\x18\x03 \x01(\x02\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x02\x12\x0e\n\x06lowest\x18\x05 \x01(\x02\x12\x12\n\x05shift\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12\x10\n\x08quarters\x18\x07 \x03(\x02\x12(\n\x0elowest_moments\x18\x08 \x03(\x0b\x32\x10.emotion.v1.Peak\x12)\n\x0fhighest_moments\x18\t \x03(\x0b\x32\x10.emotion.v1.PeakB\x08\n\x06_shift\"\xe9\x01\n\tCallShape\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07silence\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08non_talk\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07overlap\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x08\x63hannels\x18\x05 \x03(\x0b\x32\x18.emotion.v1.ChannelShape\"\xcc\x01\n\tCallState\x12)\n\x06offset\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\x05score\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x1d\n\x10trend_per_minute\x18\x03 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05shift\x18\x04 \x01(\x02H\x02\x88\x01\x01\x12$\n\x05shape\x18\x05 \x01(\x0b\x32\x15.emotion.v1.CallShapeB\x08\n\x06_scoreB\x13\n\x11_trend_per_minuteB\x08\n\x06_shift\"\xb1\x01\n\x0b\x43\x61llSummary\x12$\n\x05shape\x18\x01 \x01(\x0b\x32\x15.emotion.v1.CallShape\x12\x31\n\x08\x63ustomer\x18\x02 \x01(\x0b\x32\x1f.emotion.v1.ConversationSummary\x12\r\n\x05notes\x18\x03 \x03(\t\x12&\n\x08metadata\x18\x04 \x01(\x0b\x32\x14.emotion.v1.Metadata\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\x9c\x02\n\x12StreamCallResponse\x12)\n\x06speech\x18\x01 \x01(\x0b\x32\x17.emotion.v1.SpeechEventH\x00\x12*\n\tutterance\x18\x02 \x01(\x0b\x32\x15.emotion.v1.UtteranceH\x00\x12,\n\x07message\x18\x03 \x01(\x0b\x32\x19.emotion.v1.MessageResultH\x00\x12&\n\x05state\x18\x04 \x01(\x0b\x32\x15.emotion.v1.CallStateH\x00\x12*\n\x07summary\x18\x05 \x01(\x0b\x32\x17.emotion.v1.CallSummaryH\x00\x12$\n\x06\x61\x64vice\x18\x06 \x01(\x0b\x32\x12.emotion.v1.AdviceH\x00\x42\x07\n\x05\x65vent\"\xbd\x01\n\x18\x42\x61tchAnalyzeCallsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\x12\x0e\n\x06output\x18\x03 \x01(\t\x12\'\n\rchannel_roles\x18\x04 \x03(\x0e\x32\x10.emotion.v1.Role\x12(\n\x0esingle_speaker\x18\x05 \x01(\x0e\x32\x10.emotion.v1.Role\x12\x1b\n\x13score_unknown_roles\x18\x06 \x01(\x08\"\x8b\x01\n\x19\x42\x61tchAnalyzeCallsMetadata\x12\x13\n\x0btotal_count\x18\x01 \x01(\x05\x12\x12\n\ndone_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12/\n\x0cscored_audio\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"h\n\nCallResult\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\x12(\n\x07summary\x18\x03 \x01(\x0b\x32\x17.emotion.v1.CallSummary\"B\n\x19\x42\x61tchAnalyzeCallsResponse\x12%\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x16.emotion.v1.CallResultb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'emotion.v1.call_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STREAMCALLCONFIG']._serialized_start=150
-  _globals['_STREAMCALLCONFIG']._serialized_end=594
-  _globals['_STREAMCALLCONFIG_ENCODING']._serialized_start=499
-  _globals['_STREAMCALLCONFIG_ENCODING']._serialized_end=594
-  _globals['_STREAMCALLREQUEST']._serialized_start=597
-  _globals['_STREAMCALLREQUEST']._serialized_end=732
-  _globals['_SPEECHEVENT']._serialized_start=735
-  _globals['_SPEECHEVENT']._serialized_end=938
-  _globals['_SPEECHEVENT_TYPE']._serialized_start=886
-  _globals['_SPEECHEVENT_TYPE']._serialized_end=938
-  _globals['_UTTERANCE']._serialized_start=941
-  _globals['_UTTERANCE']._serialized_end=1328
-  _globals['_CHANNELSHAPE']._serialized_start=1331
-  _globals['_CHANNELSHAPE']._serialized_end=1648
-  _globals['_PEAK']._serialized_start=1650
-  _globals['_PEAK']._serialized_end=1767
-  _globals['_SCORECOURSE']._serialized_start=1770
-  _globals['_SCORECOURSE']._serialized_end=2000
-  _globals['_CALLSHAPE']._serialized_start=2003
-  _globals['_CALLSHAPE']._serialized_end=2236
-  _globals['_CALLSTATE']._serialized_start=2239
-  _globals['_CALLSTATE']._serialized_end=2443
-  _globals['_CALLSUMMARY']._serialized_start=2446
-  _globals['_CALLSUMMARY']._serialized_end=2623
-  _globals['_STREAMCALLRESPONSE']._serialized_start=2626
-  _globals['_STREAMCALLRESPONSE']._serialized_end=2872
-  _globals['_BATCHANALYZECALLSREQUEST']._serialized_start=2875
-  _globals['_BATCHANALYZECALLSREQUEST']._serialized_end=3064
-  _globals['_BATCHANALYZECALLSMETADATA']._serialized_start=3067
-  _globals['_BATCHANALYZECALLSMETADATA']._serialized_end=3206
-  _globals['_CALLRESULT']._serialized_start=3208
-  _globals['_CALLRESULT']._serialized_end=3312
-  _globals['_BATCHANALYZECALLSRESPONSE']._serialized_start=3314
-  _globals['_BATCHANALYZECALLSRESPONSE']._serialized_end=3380
+  _globals['_STREAMCALLCONFIG']._serialized_start=175
+  _globals['_STREAMCALLCONFIG']._serialized_end=619
+  _globals['_STREAMCALLCONFIG_ENCODING']._serialized_start=524
+  _globals['_STREAMCALLCONFIG_ENCODING']._serialized_end=619
+  _globals['_STREAMCALLREQUEST']._serialized_start=622
+  _globals['_STREAMCALLREQUEST']._serialized_end=757
+  _globals['_SPEECHEVENT']._serialized_start=760
+  _globals['_SPEECHEVENT']._serialized_end=963
+  _globals['_SPEECHEVENT_TYPE']._serialized_start=911
+  _globals['_SPEECHEVENT_TYPE']._serialized_end=963
+  _globals['_UTTERANCE']._serialized_start=966
+  _globals['_UTTERANCE']._serialized_end=1353
+  _globals['_CHANNELSHAPE']._serialized_start=1356
+  _globals['_CHANNELSHAPE']._serialized_end=1673
+  _globals['_PEAK']._serialized_start=1675
+  _globals['_PEAK']._serialized_end=1792
+  _globals['_SCORECOURSE']._serialized_start=1795
+  _globals['_SCORECOURSE']._serialized_end=2025
+  _globals['_CALLSHAPE']._serialized_start=2028
+  _globals['_CALLSHAPE']._serialized_end=2261
+  _globals['_CALLSTATE']._serialized_start=2264
+  _globals['_CALLSTATE']._serialized_end=2468
+  _globals['_CALLSUMMARY']._serialized_start=2471
+  _globals['_CALLSUMMARY']._serialized_end=2648
+  _globals['_STREAMCALLRESPONSE']._serialized_start=2651
+  _globals['_STREAMCALLRESPONSE']._serialized_end=2935
+  _globals['_BATCHANALYZECALLSREQUEST']._serialized_start=2938
+  _globals['_BATCHANALYZECALLSREQUEST']._serialized_end=3127
+  _globals['_BATCHANALYZECALLSMETADATA']._serialized_start=3130
+  _globals['_BATCHANALYZECALLSMETADATA']._serialized_end=3269
+  _globals['_CALLRESULT']._serialized_start=3271
+  _globals['_CALLRESULT']._serialized_end=3375
+  _globals['_BATCHANALYZECALLSRESPONSE']._serialized_start=3377
+  _globals['_BATCHANALYZECALLSRESPONSE']._serialized_end=3443
 # @@protoc_insertion_point(module_scope)

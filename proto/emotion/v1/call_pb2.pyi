@@ -1,5 +1,6 @@
 import datetime
 
+from emotion.v1 import advice_pb2 as _advice_pb2
 from emotion.v1 import conversation_pb2 as _conversation_pb2
 from emotion.v1 import types_pb2 as _types_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -204,18 +205,20 @@ class CallSummary(_message.Message):
     def __init__(self, shape: _Optional[_Union[CallShape, _Mapping]] = ..., customer: _Optional[_Union[_conversation_pb2.ConversationSummary, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., metadata: _Optional[_Union[_types_pb2.Metadata, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class StreamCallResponse(_message.Message):
-    __slots__ = ("speech", "utterance", "message", "state", "summary")
+    __slots__ = ("speech", "utterance", "message", "state", "summary", "advice")
     SPEECH_FIELD_NUMBER: _ClassVar[int]
     UTTERANCE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    ADVICE_FIELD_NUMBER: _ClassVar[int]
     speech: SpeechEvent
     utterance: Utterance
     message: _conversation_pb2.MessageResult
     state: CallState
     summary: CallSummary
-    def __init__(self, speech: _Optional[_Union[SpeechEvent, _Mapping]] = ..., utterance: _Optional[_Union[Utterance, _Mapping]] = ..., message: _Optional[_Union[_conversation_pb2.MessageResult, _Mapping]] = ..., state: _Optional[_Union[CallState, _Mapping]] = ..., summary: _Optional[_Union[CallSummary, _Mapping]] = ...) -> None: ...
+    advice: _advice_pb2.Advice
+    def __init__(self, speech: _Optional[_Union[SpeechEvent, _Mapping]] = ..., utterance: _Optional[_Union[Utterance, _Mapping]] = ..., message: _Optional[_Union[_conversation_pb2.MessageResult, _Mapping]] = ..., state: _Optional[_Union[CallState, _Mapping]] = ..., summary: _Optional[_Union[CallSummary, _Mapping]] = ..., advice: _Optional[_Union[_advice_pb2.Advice, _Mapping]] = ...) -> None: ...
 
 class BatchAnalyzeCallsRequest(_message.Message):
     __slots__ = ("request_id", "paths", "output", "channel_roles", "single_speaker", "score_unknown_roles")

@@ -22,27 +22,29 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from emotion.v1 import advice_pb2 as emotion_dot_v1_dot_advice__pb2
 from emotion.v1 import call_pb2 as emotion_dot_v1_dot_call__pb2
 from emotion.v1 import conversation_pb2 as emotion_dot_v1_dot_conversation__pb2
+from emotion.v1 import explanation_pb2 as emotion_dot_v1_dot_explanation__pb2
 from emotion.v1 import types_pb2 as emotion_dot_v1_dot_types__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n emotion/v1/emotion_service.proto\x12\nemotion.v1\x1a\x15\x65motion/v1/call.proto\x1a\x1d\x65motion/v1/conversation.proto\x1a\x16\x65motion/v1/types.proto\x1a#google/longrunning/operations.proto\"\xe2\x01\n\x15\x41nalyzeEmotionRequest\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.emotion.v1.Context\x12\x1e\n\x04text\x18\x02 \x01(\x0b\x32\x10.emotion.v1.Text\x12 \n\x05\x61udio\x18\x03 \x01(\x0b\x32\x11.emotion.v1.Audio\x12!\n\x06images\x18\x04 \x03(\x0b\x32\x11.emotion.v1.Image\x12*\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\x1a.emotion.v1.AnalysisConfig\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"\xfc\x02\n\x16\x41nalyzeEmotionResponse\x12#\n\x05\x66used\x18\x01 \x01(\x0b\x32\x14.emotion.v1.Estimate\x12.\n\nmodalities\x18\x02 \x03(\x0b\x32\x1a.emotion.v1.ModalityResult\x12)\n\x07sources\x18\x03 \x03(\x0b\x32\x18.emotion.v1.SourceResult\x12\"\n\x06\x66usion\x18\x04 \x01(\x0b\x32\x12.emotion.v1.Fusion\x12*\n\ntranscript\x18\x05 \x01(\x0b\x32\x16.emotion.v1.Transcript\x12)\n\x08messages\x18\x06 \x03(\x0b\x32\x17.emotion.v1.ReadMessage\x12&\n\x08metadata\x18\x07 \x01(\x0b\x32\x14.emotion.v1.Metadata\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12+\n\x08pictures\x18\t \x03(\x0b\x32\x19.emotion.v1.PictureResult\"\xa9\x01\n\x1a\x41nalyzeConversationRequest\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.emotion.v1.Context\x12%\n\x08messages\x18\x02 \x03(\x0b\x32\x13.emotion.v1.Message\x12*\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1a.emotion.v1.AnalysisConfig\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xb9\x01\n\x1b\x41nalyzeConversationResponse\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.emotion.v1.MessageResult\x12\x31\n\x08\x63ustomer\x18\x02 \x01(\x0b\x32\x1f.emotion.v1.ConversationSummary\x12&\n\x08metadata\x18\x03 \x01(\x0b\x32\x14.emotion.v1.Metadata\x12\x12\n\nrequest_id\x18\x04 \x01(\t2\xfc\x02\n\x0e\x45motionService\x12W\n\x0e\x41nalyzeEmotion\x12!.emotion.v1.AnalyzeEmotionRequest\x1a\".emotion.v1.AnalyzeEmotionResponse\x12\x66\n\x13\x41nalyzeConversation\x12&.emotion.v1.AnalyzeConversationRequest\x1a\'.emotion.v1.AnalyzeConversationResponse\x12O\n\nStreamCall\x12\x1d.emotion.v1.StreamCallRequest\x1a\x1e.emotion.v1.StreamCallResponse(\x01\x30\x01\x12X\n\x11\x42\x61tchAnalyzeCalls\x12$.emotion.v1.BatchAnalyzeCallsRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n emotion/v1/emotion_service.proto\x12\nemotion.v1\x1a\x17\x65motion/v1/advice.proto\x1a\x15\x65motion/v1/call.proto\x1a\x1d\x65motion/v1/conversation.proto\x1a\x1c\x65motion/v1/explanation.proto\x1a\x16\x65motion/v1/types.proto\x1a#google/longrunning/operations.proto\"\xe2\x01\n\x15\x41nalyzeEmotionRequest\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.emotion.v1.Context\x12\x1e\n\x04text\x18\x02 \x01(\x0b\x32\x10.emotion.v1.Text\x12 \n\x05\x61udio\x18\x03 \x01(\x0b\x32\x11.emotion.v1.Audio\x12!\n\x06images\x18\x04 \x03(\x0b\x32\x11.emotion.v1.Image\x12*\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\x1a.emotion.v1.AnalysisConfig\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"\xce\x03\n\x16\x41nalyzeEmotionResponse\x12#\n\x05\x66used\x18\x01 \x01(\x0b\x32\x14.emotion.v1.Estimate\x12.\n\nmodalities\x18\x02 \x03(\x0b\x32\x1a.emotion.v1.ModalityResult\x12)\n\x07sources\x18\x03 \x03(\x0b\x32\x18.emotion.v1.SourceResult\x12\"\n\x06\x66usion\x18\x04 \x01(\x0b\x32\x12.emotion.v1.Fusion\x12*\n\ntranscript\x18\x05 \x01(\x0b\x32\x16.emotion.v1.Transcript\x12)\n\x08messages\x18\x06 \x03(\x0b\x32\x17.emotion.v1.ReadMessage\x12&\n\x08metadata\x18\x07 \x01(\x0b\x32\x14.emotion.v1.Metadata\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12+\n\x08pictures\x18\t \x03(\x0b\x32\x19.emotion.v1.PictureResult\x12\"\n\x06\x61\x64vice\x18\n \x03(\x0b\x32\x12.emotion.v1.Advice\x12,\n\x0b\x65xplanation\x18\x0b \x01(\x0b\x32\x17.emotion.v1.Explanation\"\xa9\x01\n\x1a\x41nalyzeConversationRequest\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.emotion.v1.Context\x12%\n\x08messages\x18\x02 \x03(\x0b\x32\x13.emotion.v1.Message\x12*\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1a.emotion.v1.AnalysisConfig\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xdd\x01\n\x1b\x41nalyzeConversationResponse\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.emotion.v1.MessageResult\x12\x31\n\x08\x63ustomer\x18\x02 \x01(\x0b\x32\x1f.emotion.v1.ConversationSummary\x12&\n\x08metadata\x18\x03 \x01(\x0b\x32\x14.emotion.v1.Metadata\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\"\n\x06\x61\x64vice\x18\x05 \x03(\x0b\x32\x12.emotion.v1.Advice2\xfc\x02\n\x0e\x45motionService\x12W\n\x0e\x41nalyzeEmotion\x12!.emotion.v1.AnalyzeEmotionRequest\x1a\".emotion.v1.AnalyzeEmotionResponse\x12\x66\n\x13\x41nalyzeConversation\x12&.emotion.v1.AnalyzeConversationRequest\x1a\'.emotion.v1.AnalyzeConversationResponse\x12O\n\nStreamCall\x12\x1d.emotion.v1.StreamCallRequest\x1a\x1e.emotion.v1.StreamCallResponse(\x01\x30\x01\x12X\n\x11\x42\x61tchAnalyzeCalls\x12$.emotion.v1.BatchAnalyzeCallsRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'emotion.v1.emotion_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ANALYZEEMOTIONREQUEST']._serialized_start=164
-  _globals['_ANALYZEEMOTIONREQUEST']._serialized_end=390
-  _globals['_ANALYZEEMOTIONRESPONSE']._serialized_start=393
-  _globals['_ANALYZEEMOTIONRESPONSE']._serialized_end=773
-  _globals['_ANALYZECONVERSATIONREQUEST']._serialized_start=776
-  _globals['_ANALYZECONVERSATIONREQUEST']._serialized_end=945
-  _globals['_ANALYZECONVERSATIONRESPONSE']._serialized_start=948
-  _globals['_ANALYZECONVERSATIONRESPONSE']._serialized_end=1133
-  _globals['_EMOTIONSERVICE']._serialized_start=1136
-  _globals['_EMOTIONSERVICE']._serialized_end=1516
+  _globals['_ANALYZEEMOTIONREQUEST']._serialized_start=219
+  _globals['_ANALYZEEMOTIONREQUEST']._serialized_end=445
+  _globals['_ANALYZEEMOTIONRESPONSE']._serialized_start=448
+  _globals['_ANALYZEEMOTIONRESPONSE']._serialized_end=910
+  _globals['_ANALYZECONVERSATIONREQUEST']._serialized_start=913
+  _globals['_ANALYZECONVERSATIONREQUEST']._serialized_end=1082
+  _globals['_ANALYZECONVERSATIONRESPONSE']._serialized_start=1085
+  _globals['_ANALYZECONVERSATIONRESPONSE']._serialized_end=1306
+  _globals['_EMOTIONSERVICE']._serialized_start=1309
+  _globals['_EMOTIONSERVICE']._serialized_end=1689
 # @@protoc_insertion_point(module_scope)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +22,8 @@ from google.protobuf.duration_pb2 import Duration
 from server_process import in_process
 
 from modalities.errors import EmotionError, InputError, OverloadedError
-from server.calls.batch import CallJobs
+from server.analysis import Call
+from server.calls.batch import UTTERANCES_AT_ONCE, CallJobs
 from server.errors import NotFoundError, StateError
 from server.models import Models
 from server.pipeline import Pipeline
@@ -102,6 +103,36 @@ def test_from_start_to_response(loaded: Models, root: Path, tmp_path: Path) -> N
     assert summary.request_id == "r1"
     row = pq.read_table(tmp_path / "calls.parquet").to_pylist()[0]
     assert row["customer_score"] == pytest.approx(summary.customer.score, abs=1e-6)
+
+
+def test_a_live_call_waits_for_few_of_a_job_s_utterances(
+    loaded: Models, root: Path, tmp_path: Path
+) -> None:
+    for index in range(6):
+        calls.write(root / "many" / f"{index}.wav", calls.talk(2, [(0, 0.5), (0, 5), (1, 9)], 13))
+    queued = [0]
+
+    async def work(running: CallJobs) -> list[pb.Operation]:
+        runner = running.pipeline.runner
+        infer, waiting = runner.infer, 0
+
+        async def counted(call: Call, name: str, items: Sequence[Any]) -> list[Any]:
+            nonlocal waiting
+            waiting += 1
+            queued.append(waiting)
+            await asyncio.sleep(0.05)  # a model that others keep busy
+            try:
+                return await infer(call, name, items)
+            finally:
+                waiting -= 1
+
+        runner.infer = counted  # type: ignore[method-assign]
+        both = [await running.start(request("many", f"{n}.parquet"), None) for n in range(2)]
+        return [await done(running, one.name) for one in both]
+
+    finished = jobs(loaded, root, tmp_path, work, max_call_jobs=2)
+    assert all(one.WhichOneof("result") == "response" for one in finished)
+    assert max(queued) == UTTERANCES_AT_ONCE
 
 
 def test_the_operation_outlives_the_server(loaded: Models, root: Path, tmp_path: Path) -> None:

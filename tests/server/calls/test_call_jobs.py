@@ -112,7 +112,7 @@ def test_where_nothing_is_found(tmp_path: Path, pattern: str, reason: str) -> No
     (tmp_path / "there.wav").touch()
     with pytest.raises(InputError, match=reason) as error:
         find([str(tmp_path / "there.wav"), str(tmp_path / pattern)])
-    assert error.value.field == "paths[1]"
+    assert not error.value.field  # the reason names the path; a request's field is told under roots
 
 
 def test_under_roots(archive: Path, tmp_path: Path) -> None:

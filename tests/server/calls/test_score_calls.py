@@ -74,6 +74,7 @@ def test_bad_arguments(
     assert status == 2
     assert not out
     assert told in complaint
+    assert "paths[" not in complaint
     assert not Path("calls.parquet").exists()
     assert Path("there.parquet").read_text() == "precious"
 

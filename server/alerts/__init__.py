@@ -1,0 +1,1 @@
+"""From how conversations end to alerts: detection, webhooks, AlertService."""

@@ -1,0 +1,81 @@
+"""Distributions and what they were pooled from → messages of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from emotion.v1.types_pb2 import Estimate, Fusion, LabelBias, Sentiment, SourceResult
+from emotion.v1.types_pb2 import Modality as ModalityValue
+
+from fusion.labels import valence_arousal
+from fusion.pool import Fused, FusionPool, SourceShare
+from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading, score_of
+
+
+def source_results(fused: Fused) -> list[SourceResult]:
+    """The terms of an answer."""
+    return [
+        SourceResult(
+            source=SourceResult.Source.Value(share.source.name),
+            modality=ModalityValue.Value(share.source.modality.name),
+            estimate=_estimate(share),
+            weight=share.weight,
+            contribution=share.contribution,
+            share=share.share,
+        )
+        for share in fused.sources
+    ]
+
+
+def _estimate(said: Reading | SourceShare) -> Estimate:
+    """What a source says as it stands; its confidence is its likeliest sentiment's probability."""
+    confidence = float(np.exp(said.log_sentiment.max()))
+    return _distributions(said.log_sentiment, said.log_emotions, confidence, False)
+
+
+def fused_estimate(fused: Fused | None) -> Estimate:
+    """The pool's answer; where there is none, an abstention."""
+    if fused is None:
+        return Estimate(abstained=True)
+    return _distributions(
+        fused.log_sentiment, fused.log_emotions, fused.confidence, fused.abstained
+    )
+
+
+def estimate_of(readings: Sequence[Reading], pooled: Fused | None) -> Estimate | None:
+    """The estimate of something with one source, or with two that were pooled."""
+    if pooled is not None:
+        return fused_estimate(pooled)
+    return _estimate(readings[0]) if readings else None
+
+
+def _distributions(
+    log_sentiment: Array, log_emotions: Array, confidence: float, abstained: bool
+) -> Estimate:
+    valence, arousal = valence_arousal(log_emotions)
+    estimate = Estimate(
+        score=float(score_of(log_sentiment)),
+        sentiment=Sentiment(**dict(zip(SENTIMENTS, np.exp(log_sentiment), strict=True))),
+        valence=valence,
+        arousal=arousal,
+        confidence=confidence,
+        abstained=abstained,
+    )
+    for label, probability in zip(EMOTIONS, np.exp(log_emotions), strict=True):
+        estimate.emotions.add(label=label, probability=probability)
+    return estimate
+
+
+def fusion_terms(fused: Fused, pool: FusionPool) -> Fusion:
+    return Fusion(
+        temperature=pool.temperature,
+        sentiment_bias=_biases(SENTIMENTS, pool.sentiment_bias),
+        emotion_bias=_biases(EMOTIONS, pool.emotion_bias),
+        bias_contribution=fused.bias_contribution,
+        bias_share=fused.bias_share,
+    )
+
+
+def _biases(labels: Sequence[str], biases: Array) -> list[LabelBias]:
+    return [LabelBias(label=label, bias=bias) for label, bias in zip(labels, biases, strict=True)]

@@ -1,0 +1,1 @@
+"""What people say of the answers: kept, offered for review, exported to learn from."""

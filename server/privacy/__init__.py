@@ -1,0 +1,1 @@
+"""What identifies a person is taken out before anything is kept."""

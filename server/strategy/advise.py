@@ -1,0 +1,111 @@
+"""What a rule book advises along one conversation, live or from the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from server.moments import Advice
+from server.strategy.book import Book, plain
+from server.strategy.rule import Rule, Window
+from server.strategy.timeline import Timeline
+
+
+class Advisor:
+    """Asks the rules of `book` at each moment of one conversation; see docs/rules.md.
+
+    not_evaluable  how often each rule could not be asked, for what it asks of was not stored
+    """
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.not_evaluable: Counter[str] = Counter()
+        self._timeline = Timeline()
+        self._fired_s: dict[str, float] = {}
+
+    def advise(
+        self, number: int, facts: Mapping[str, Any], given: Sequence[Advice] = ()
+    ) -> list[Advice]:
+        """The advice at the next moment, the most urgent first.
+
+        number  of the moment in its conversation
+        facts   of `facts.Tracker`, or what the store kept of them
+        given   what was advised at that moment before: it stands where its rule cannot be asked
+        """
+        self._timeline.add(facts)
+        known = self._with_mentions(facts)
+        windows: dict[Window, dict[str, Any]] = {}
+        advice = []
+        for rule in self.book.rules:
+            if self._is_cooling(rule):
+                continue
+            values = known
+            if rule.window is not None:
+                if rule.window not in windows:
+                    windows[rule.window] = known | self._timeline.window(rule.window)
+                values = windows[rule.window]
+            holds = self._holds(rule, values)
+            if holds is None:
+                self.not_evaluable[rule.name] += 1
+                kept = [one for one in given if one.rule == rule.name]
+            else:
+                kept = [self._advice(rule, number, values)] if holds else []
+            if kept:
+                self._fired_s[rule.name] = self._timeline.position_s
+            advice += kept
+        return advice
+
+    def _is_cooling(self, rule: Rule) -> bool:
+        fired_s = self._fired_s.get(rule.name)
+        return fired_s is not None and self._timeline.position_s - fired_s < rule.cool_down_s
+
+    def _holds(self, rule: Rule, values: Mapping[str, Any]) -> bool | None:
+        """None where that hangs on what is not there."""
+        by_the_clock = rule.time is not None and rule.time.by_the_clock
+        gates = {
+            "role": rule.role != "any",
+            "channel": bool(rule.channels),
+            "language": bool(rule.languages),
+            "at": by_the_clock,
+        }
+        if any(asked and name not in values for name, asked in gates.items()):
+            return None
+        at = datetime.fromisoformat(values["at"]) if by_the_clock else None
+        if (
+            (rule.role != "any" and values["role"] != rule.role.upper())
+            or (rule.channels and not _is_one(values["channel"], rule.channels))
+            or (rule.languages and not _is_one(values["language"], rule.languages))
+            or (rule.time and not rule.time.include(at, self._timeline.position_s))
+        ):
+            return False
+        return self.book.conditions[rule.name].holds(values)
+
+    def _with_mentions(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        known = dict(facts)
+        if "text" in facts:
+            text = facts["text"]
+            text = plain(text) if text is not None else None
+            for name, keywords in self.book.keywords.items():
+                known[f"mentions.{name}"] = None if text is None else keywords.are_in(text)
+        return known
+
+    def _advice(self, rule: Rule, number: int, values: Mapping[str, Any]) -> Advice:
+        """Its facts are without the text, which is content."""
+        names = [name for name in self.book.conditions[rule.name].names if name != "text"]
+        return Advice(
+            rule=rule.name,
+            index=number,
+            offset_s=values.get("offset_s"),
+            priority=rule.priority,
+            tags=rule.tags,
+            text={"en": rule.advice.en, "zh": rule.advice.zh},
+            facts={name: values[name] for name in names if name in values},
+        )
+
+
+def _is_one(value: str | None, allowed: Sequence[str]) -> bool:
+    """Whether it is one of them, or a kind of one, as zh-CN is of zh."""
+    value = (value or "").casefold()
+    return any(value == one or value.startswith(f"{one}-") for one in map(str.casefold, allowed))
