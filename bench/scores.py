@@ -71,10 +71,10 @@ def _voices(label: str) -> Callable[[str], list[AnalyzeEmotionRequest]]:
 SEPARATION_FLOOR = 0.6  # of happy above angry recordings; see Group.floor
 
 GROUPS = {
-    "angry_chinese_posts": Group("< -0.3", _texts("ewect", "angry"), lambda s: s < -0.3, 0.70),
-    "chinese_complaints": Group("< -0.3", _texts("waimai", "negative"), lambda s: s < -0.3, 0.63),
+    "angry_chinese_posts": Group("< -0.3", _texts("ewect", "angry"), lambda s: s < -0.3, 0.85),
+    "chinese_complaints": Group("< -0.3", _texts("waimai", "negative"), lambda s: s < -0.3, 0.75),
     "delighted_english_reviews": Group(
-        "> 0.3", _texts("airline", "positive"), lambda s: s > 0.3, 0.61
+        "> 0.3", _texts("airline", "positive"), lambda s: s > 0.3, 0.70
     ),
     "angry_recordings": Group("< 0", _voices("angry"), lambda s: s < 0),
     "happy_recordings": Group("> 0", _voices("happy"), lambda s: s > 0),
