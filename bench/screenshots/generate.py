@@ -61,6 +61,7 @@ CASES = (
     Case("desktop", "zh", {"dev": 1, "test": 2}, damaged=False),
     Case("desktop_dense", "mixed", {"dev": 1, "test": 2}),
     Case("desktop_sidebar", "zh", {"dev": 1, "test": 2}, damaged=False),
+    Case("desktop_wide", "zh", {"dev": 1, "test": 0}, damaged=False),
     Case("phone_long", "zh", {"dev": 1, "test": 1}, damaged=False),
     Case("phone", "zh", {"dev": 1, "test": 1}, shots=3, damaged=False),
     Case("phone", "rtl", {"dev": 1, "test": 1}, damaged=False),
@@ -142,7 +143,7 @@ def _draw(
             truth["series"] = [stem.name, shot]
             at = min(room, shot * screen.height * rng.uniform(0.45, 0.6))
         browser.scroll(round(at))
-        items = _items(browser.boxes(), marks, chat.owner, screen.scale)
+        items = _items(browser.boxes(), marks, chat.owner, layout.one_side, screen.scale)
         image = browser.capture()
         image, items = _cropped(image, items, rng, case)
         path = stem.with_name(f"{stem.name}_{shot}.png" if case.shots > 1 else f"{stem.name}.png")
@@ -164,7 +165,7 @@ def _chat(rng: random.Random, texts: Texts, case: Case) -> Chat:
 
 
 def _items(
-    boxes: list[list[float]], marks: list[Mark], owner: int, scale: float
+    boxes: list[list[float]], marks: list[Mark], owner: int, one_side: bool, scale: float
 ) -> list[dict[str, Any]]:
     """What of the page is seen, in the page's order."""
     items = []
@@ -174,7 +175,7 @@ def _items(
         mark = marks[int(number)]
         side = "none"
         if mark.kind in BUBBLES and mark.item is not None:
-            side = "right" if mark.item.who == owner else "left"
+            side = "right" if mark.item.who == owner and not one_side else "left"
         items.append({
             "kind": mark.kind,
             "text": mark.text,

@@ -1,6 +1,6 @@
-"""The layouts, modelled on six apps: geometry and colours in templates/<name>.css, the rest here.
+"""The layouts, modelled on apps: geometry and colours in templates/<name>.css, the rest here.
 
-Three are for tuning (split dev), three others for the figures that are reported (split test).
+Those of split dev are for tuning, the three of split test for the figures that are reported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Layout:
     avatars   portraits: "both" sides, "left" only, "group" (left, in groups only), "none"
     inside    which of name, quote and clock stand in the bubble
     heading   a name and a full time in one line above every bubble
-    receipts  read marks: "beside" or "below" the bubble, "ticks" in it, "none"
+    receipts  read marks: "beside" or "below" the bubble, "ticks" in it, a "clock" beside it, "none"
+    named     whether the other side's name stands above its bubbles outside of groups, too
+    one_side  whether everybody's messages stand at the left
     """
 
     name: str
@@ -33,6 +35,8 @@ class Layout:
     inside: frozenset[str]
     heading: bool
     receipts: str
+    named: bool = False
+    one_side: bool = False
 
 
 LAYOUTS = {
@@ -41,6 +45,16 @@ LAYOUTS = {
         Layout("wechat", "dev", "both", frozenset(), False, "none"),
         Layout("whatsapp", "dev", "none", frozenset(("name", "quote", "clock")), False, "ticks"),
         Layout("jd", "dev", "both", frozenset(("quote",)), False, "beside"),
+        Layout("line", "dev", "left", frozenset(), False, "clock"),
+        Layout("kakao", "dev", "left", frozenset(("quote",)), False, "clock", named=True),
+        Layout("messenger", "dev", "left", frozenset(), False, "below"),
+        Layout("wecom", "dev", "both", frozenset(("quote",)), True, "none"),
+        Layout("zendesk", "dev", "both", frozenset(), True, "below"),
+        Layout("outline", "dev", "none", frozenset(("quote",)), False, "beside"),
+        Layout("widget", "dev", "left", frozenset(("quote",)), False, "below"),
+        Layout("console", "dev", "none", frozenset(("clock", "quote")), False, "none"),
+        Layout("slack", "dev", "both", frozenset(("quote",)), True, "none", one_side=True),
+        Layout("helpdesk", "dev", "both", frozenset(), True, "none", one_side=True),
         Layout("qianniu", "test", "both", frozenset(("quote",)), True, "beside"),
         Layout("imessage", "test", "group", frozenset(), False, "below"),
         Layout("telegram", "test", "group", frozenset(("name", "quote", "clock")), False, "ticks"),
@@ -57,6 +71,7 @@ class Screen:
     height: int
     scale: float
     sidebar: bool = False  # a list of chats at the left
+    panels: bool = False  # the customer's profile and orders at the right, tools above the input
 
     @property
     def desktop(self) -> bool:
@@ -73,6 +88,7 @@ SCREENS = {
         Screen("desktop", 760, 720, 1),
         Screen("desktop_dense", 720, 800, 2),
         Screen("desktop_sidebar", 1100, 760, 1, sidebar=True),
+        Screen("desktop_wide", 1440, 900, 1, sidebar=True, panels=True),
     )
 }
 

@@ -10,10 +10,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from modalities.image.boxes import bounds, overlap
 from modalities.image.bubbles import Areas
+from modalities.image.find import Bubble, find_bubbles
 from modalities.image.ocr import Box, OcrLine
-from modalities.image.parts import Parts, holds_picture, is_voice, take_apart
-from modalities.image.sides import Bubble, Page, Side, bounds, find_bubbles, overlap
+from modalities.image.page import Page
+from modalities.image.parts import Parts, holds_picture, is_voice, join_quotes, take_apart
+from modalities.image.sides import Side
 from modalities.image.times import is_time, without_clock
 
 
@@ -68,6 +71,7 @@ def read_messages(
     areas = Areas(pixels)
     texts = areas.of_lines(lines)
     bubbles, columns = find_bubbles(areas, texts, pixels)
+    bubbles = join_quotes(bubbles, pixels, columns)
     bubbles = [bubble for bubble in bubbles if not holds_picture(bubble, pixels)]
     if not bubbles:
         return plain_text(lines, page)

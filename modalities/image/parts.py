@@ -10,13 +10,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from modalities.image.bubbles import TOLERANCE, ink
+from modalities.image.boxes import overlap
+from modalities.image.bubbles import TOLERANCE, Ink, contrast, ink
+from modalities.image.find import Bubble
 from modalities.image.ocr import OcrLine
-from modalities.image.sides import FAINTER, Bubble, Side
+from modalities.image.page import Page
+from modalities.image.sides import ALIGNED, Side
 from modalities.image.times import is_time
 
 INK = 40  # levels that one ink differs from another, or from what it stands on
 SATURATED = 60  # levels between the strongest and the weakest channel of a coloured ink
+SMALLER, FAINTER = 0.9, 0.75  # a quote's letters and ink, as shares of the message's
 SURE, UNSURE = 0.8, 0.5  # OCR confidence: an emoji, or a line cut in half, is read as another
 SMALL_TIME = 0.85  # of a line's height: a bubble's own time
 PICTURE = 1.6  # line heights that a picture in a bubble is wide and high, at least
@@ -42,12 +46,12 @@ def take_apart(bubble: Bubble, pixels: NDArray[np.uint8]) -> Parts:
     rest = [line for line in lines if line not in clock]
     if max(line.confidence for line in rest) >= SURE:
         rest = [line for line in rest if line.confidence >= UNSURE]
-    inks = {line: ink(pixels, line, bubble.area.colour) for line in rest}
+    inks = {line: ink(pixels, line) for line in rest}
     name = _name(rest, bubble, inks)
     rest = [line for line in rest if line not in name]
     quoted = [line for line in rest if _has_bar(line, bubble, pixels)]
     if not quoted or len(quoted) == len(rest):
-        quoted = _faint_rows(rest, bubble, inks)
+        quoted = _faint_rows(rest, inks)
     body = [line for line in rest if line not in quoted]
     return Parts(body, clock, name, [*bubble.quoted, *quoted])
 
@@ -103,25 +107,65 @@ def _has_bar(line: OcrLine, bubble: Bubble, pixels: NDArray[np.uint8]) -> bool:
     return bool(columns.any() and not columns[0] and columns.sum() < 0.35 * height)
 
 
-def _faint_rows(
-    lines: Sequence[OcrLine], bubble: Bubble, inks: dict[OcrLine, NDArray[np.float64]]
-) -> list[OcrLine]:
+def _faint_rows(lines: Sequence[OcrLine], inks: dict[OcrLine, Ink]) -> list[OcrLine]:
     """The first rows, where they are fainter than the rest."""
-    contrast = [float(np.abs(inks[line] - bubble.area.colour).max()) for line in lines]
+    strength = [inks[line].contrast for line in lines]
     for count in range(len(lines) - 1, 0, -1):
-        if max(contrast[:count]) < FAINTER * min(contrast[count:]):
+        if max(strength[:count]) < FAINTER * min(strength[count:]):
             return list(lines[:count])
     return []
 
 
-def _name(
-    lines: Sequence[OcrLine], bubble: Bubble, inks: dict[OcrLine, NDArray[np.float64]]
-) -> list[OcrLine]:
+def _name(lines: Sequence[OcrLine], bubble: Bubble, inks: dict[OcrLine, Ink]) -> list[OcrLine]:
     """A first row in a colour of its own, over a message of another's."""
     if bubble.side is not Side.LEFT or len(lines) < 2 or _LINK.search(lines[0].text):
         return []
-    first = inks[lines[0]]
+    first = inks[lines[0]].colour
     if np.ptp(first) < SATURATED or lines[1].box[1] < (lines[0].box[1] + lines[0].box[3]) / 2:
         return []
-    others = [np.abs(first - inks[line]).max() for line in lines[1:]]
+    others = [np.abs(first - inks[line].colour).max() for line in lines[1:]]
     return [lines[0]] if min(others) > INK else []
+
+
+def join_quotes(bubbles: list[Bubble], pixels: NDArray[np.uint8], page: Page) -> list[Bubble]:
+    """Give a bubble the box just below or above it that quotes what it answers.
+
+    Such a box is of another colour than its side's bubbles, its letters smaller or fainter.
+    """
+    kept = []
+    for bubble in bubbles:
+        owner = next((b for b in bubbles if _may_be_quote_of(bubble, b, page)), None)
+        if owner is not None and _is_quote_of(bubble, owner, pixels):
+            owner.quoted += bubble.area.lines
+        elif not _is_orphan(bubble, bubbles):
+            kept.append(bubble)
+    return kept
+
+
+def _is_orphan(quote: Bubble, bubbles: Sequence[Bubble]) -> bool:
+    """Whether a box looks like a quote, the message that it belongs to being out of sight."""
+    mates = [bubble for bubble in bubbles if bubble.side is quote.side and bubble is not quote]
+    return (
+        len(mates) > 1
+        and all(np.abs(quote.area.colour - b.area.colour).max() > TOLERANCE for b in mates)
+        and quote.line_height < SMALLER * min(mate.line_height for mate in mates)
+    )
+
+
+def _may_be_quote_of(quote: Bubble, owner: Bubble, page: Page) -> bool:
+    axis = 0 if owner.side is Side.LEFT else 2
+    return (
+        quote.side is owner.side
+        and 0 <= -overlap(quote.box, owner.box, axis=1) < 0.5 * owner.line_height
+        and abs(quote.box[axis] - owner.box[axis]) < 2 * ALIGNED * page.width
+    )
+
+
+def _is_quote_of(quote: Bubble, owner: Bubble, pixels: NDArray[np.uint8]) -> bool:
+    """Two of three: another colour, smaller letters, fainter letters."""
+    signs = (
+        np.abs(quote.area.colour - owner.area.colour).max() > TOLERANCE,
+        quote.line_height < SMALLER * owner.line_height,
+        contrast(pixels, quote.area) < FAINTER * contrast(pixels, owner.area),
+    )
+    return sum(map(bool, signs)) >= 2

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from modalities.errors import InputError, LimitError
+from modalities.image.boxes import overlap
 from modalities.image.chat import Kind
 from modalities.image.decode import ImageLimits
 from modalities.image.face import FaceFinder
 from modalities.image.kinds import ImageKind
 from modalities.image.model import SIZE
 from modalities.image.prepare import ImagePreparer, crop, square
-from modalities.image.sides import overlap
 from training.data import load_splits, read_table
 from training.rows import load, read_bytes
 
