@@ -1,7 +1,7 @@
 """The gate's sets: two thirds of each shipped set's `dev`, frozen, that learning never looks at.
 
 Carved once per part by set and label with a fixed seed (`python -m training.learn.gate_sets`),
-never from `test`, into training/splits/gate_<part>.csv; the rest of `dev` stops and calibrates.
+never from `test`, into training/gates/<part>.csv; the rest of `dev` stops and calibrates.
 The embedded weights were chosen and calibrated on all of `dev`, before the gate was carved: as
 the first parent they are judged a little too kindly, which makes the gate stricter.
 """
@@ -25,7 +25,7 @@ LEFT_OUT = {"stickers"}
 
 
 def path_of(part: str) -> Path:
-    return SPLITS_DIR / f"gate_{part}.csv"
+    return SPLITS_DIR.parent / "gates" / f"{part}.csv"
 
 
 def key_of(row: Row) -> str:
