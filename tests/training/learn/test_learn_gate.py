@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from modalities.reading import EMOTIONS
-from training.data import SPLITS_DIR, read_table
+from training.data import read_table
 from training.learn import gate, gate_sets
 from training.rows import SETS, Row, load
 
@@ -81,7 +81,7 @@ def test_bounds_are_the_percentiles_of_a_paired_bootstrap(truth: np.ndarray) -> 
 
 @pytest.mark.parametrize("part", SETS)
 def test_gate_sets_are_of_dev_alone_and_as_they_were_carved(part: str, data: Path) -> None:
-    lines = read_table(SPLITS_DIR / f"gate_{part}.csv")
+    lines = read_table(gate_sets.path_of(part))
     ids = {(line["set"], line["id"]) for line in lines}
     assert len(ids) == len(lines)
     name = {"text": "waimai", "voice": "urdu", "image": "fer"}[part]
