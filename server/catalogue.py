@@ -13,12 +13,11 @@ from emotion.v1.model_service_pb2 import (
 from emotion.v1.types_pb2 import SourceResult
 
 from modalities.errors import InputError
+from server.checks import MAX_PAGE_SIZE, page_size_of
 from server.convert import duration_of
 from server.errors import NotFoundError
 from server.models import ModelInfo, Models
 from server.settings import Settings
-
-MAX_PAGE_SIZE = 100
 
 
 class Catalogue:
@@ -29,14 +28,13 @@ class Catalogue:
 
     async def list_models(self, request: ListModelsRequest, _: float | None) -> ListModelsResponse:
         """A page token is the name of the last model of the page before (AIP-158)."""
-        if request.page_size < 0:
-            raise InputError("a page size is not negative", "page_size")
+        size = page_size_of(request.page_size, default=MAX_PAGE_SIZE)
         models = [self._model(info) for info in self.models.infos()]
         names = [model.name for model in models]
         if request.page_token and request.page_token not in names:
             raise InputError("not a token that this service gave", "page_token")
         start = names.index(request.page_token) + 1 if request.page_token else 0
-        page = models[start : start + min(request.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)]
+        page = models[start : start + size]
         more = start + len(page) < len(models)
         return ListModelsResponse(models=page, next_page_token=page[-1].name if more else "")
 

@@ -18,6 +18,8 @@ AnalyzeRequest: TypeAlias = (
     | call_pb2.StreamCallConfig
 )
 
+MAX_PAGE_SIZE = 100
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -102,6 +104,13 @@ def role_of(value: types_pb2.Role, at: str) -> Role | None:
     if value not in types_pb2.Role.values():
         raise InputError("not a Role", at)
     return Role(types_pb2.Role.Name(value)) if value else None
+
+
+def page_size_of(asked: int, default: int = 20) -> int:
+    """How many items a page has (AIP-158): at most 100. Raises InputError on less than none."""
+    if asked < 0:
+        raise InputError("a page size is not negative", "page_size")
+    return min(asked or default, MAX_PAGE_SIZE)
 
 
 def _text(text: types_pb2.Text, at: str, settings: Settings) -> TextPart:

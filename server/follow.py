@@ -101,9 +101,7 @@ class Following:
         book = self.followers.book
         if self.followers.store is not None and self._key is not None:
             not_evaluable = self._advisor.not_evaluable
-            self.followers.store.add(
-                self._key, number, moment, facts, advice, not_evaluable, moment.spoken
-            )
+            self.followers.store.add(self._key, number, moment, facts, advice, not_evaluable)
         language = self.language(moment)
         return [Advised(one, moment.index, language, book.revision) for one in advice]
 
@@ -119,7 +117,7 @@ class Following:
             self.followers.alerting.watch.ended(self.info, self._scores, datetime.now(UTC))
 
     def language(self, moment: Moment) -> str:
-        """ "zh" or "en": as the context says, or where it is silent as the moment is written."""
+        """Of advice: "zh" or "en", as the context says, or where it is silent as the moment is."""
         is_chinese = (
             self.info.language.lower().startswith("zh")
             if self.info.language

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -25,10 +25,13 @@ from server.wire import parse
 # Takes the parsed request and the deadline, a time.monotonic() or None.
 Handler: TypeAlias = Callable[[Any, float | None], Awaitable[Message]]
 StreamHandler: TypeAlias = Callable[["Stream"], Awaitable[None]]
+# Takes the parsed request and where its responses go; runs until it is cancelled.
+Subscription: TypeAlias = Callable[[Any, "Responses"], Coroutine[Any, Any, None]]
 
 Result = TypeVar("Result")
 
 DRAIN_S = 0.5  # that a client has to end its requests before an error ends the stream
+SEND_S = 60.0  # that a subscriber may take for one response
 EXPECTED = (
     "INVALID_ARGUMENT",
     "FAILED_PRECONDITION",
@@ -149,11 +152,7 @@ class Stream:
 
     async def send(self, response: Message) -> None:
         """Raises IdleError where the client does not take it for too long."""
-        try:
-            async with asyncio.timeout(self._idle_s):
-                await self._context.write(response.SerializeToString())
-        except TimeoutError:
-            raise IdleError(f"no answer was taken for {self._idle_s:g} seconds") from None
+        await _send(self._context, response, self._idle_s)
 
     async def drain(self) -> None:
         """Take and forget what the client still sends, for at most DRAIN_S.
@@ -173,6 +172,21 @@ class Stream:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class Responses:
+    """The server's side of one server-streaming call."""
+
+    def __init__(self, context: grpc.aio.ServicerContext) -> None:
+        self._context = context
+
+    async def open(self) -> None:
+        """Tell the client, by the initial metadata, that it is served."""
+        await self._context.send_initial_metadata(())
+
+    async def send(self, response: Message) -> None:
+        """Raises IdleError where the client does not take it for too long."""
+        await _send(self._context, response, SEND_S)
+
+
 def stream_handlers(
     service: ServiceDescriptor, handlers: Mapping[str, StreamHandler], gate: Gate, idle_s: float
 ) -> grpc.GenericRpcHandler:
@@ -183,6 +197,22 @@ def stream_handlers(
         {
             name: grpc.stream_stream_rpc_method_handler(
                 _streaming(service.methods_by_name[name], handler, gate, idle_s)
+            )
+            for name, handler in handlers.items()
+        },
+    )
+
+
+def subscription_handlers(
+    service: ServiceDescriptor, handlers: Mapping[str, Subscription], gate: Gate
+) -> grpc.GenericRpcHandler:
+    """Handlers of a service's server-streaming methods by their names; a stream ends when the
+    server stops."""
+    return grpc.method_handlers_generic_handler(
+        service.full_name,
+        {
+            name: grpc.unary_stream_rpc_method_handler(
+                _subscription(service.methods_by_name[name], handler, gate)
             )
             for name, handler in handlers.items()
         },
@@ -201,7 +231,7 @@ def _unary(method: MethodDescriptor, handler: Handler, gate: Gate) -> Callable[.
             response = await handler(note.request, deadline)
             return response.SerializeToString()
 
-        return await guarded(method, gate, context, note, work)
+        return await _guarded(method, gate, context, note, work)
 
     return serve
 
@@ -215,14 +245,48 @@ def _streaming(
         note = Note()
         stream = Stream(context, request_class, note, gate.closed, idle_s)
         try:
-            await guarded(method, gate, context, note, lambda: handler(stream), stream.drain)
+            await _guarded(method, gate, context, note, lambda: handler(stream), stream.drain)
         finally:
             await stream.close()
 
     return serve
 
 
-async def guarded(
+def _subscription(
+    method: MethodDescriptor, handler: Subscription, gate: Gate
+) -> Callable[..., Any]:
+    request_class = GetMessageClass(method.input_type)
+
+    async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> None:
+        note = Note(n_bytes=len(raw))
+
+        async def work() -> None:
+            note.request = parse(request_class, raw)
+            serving = asyncio.create_task(handler(note.request, Responses(context)))
+            closing = asyncio.create_task(gate.closed.wait())
+            try:
+                await asyncio.wait({serving, closing}, return_when=asyncio.FIRST_COMPLETED)
+                if serving.done():
+                    serving.result()
+            finally:
+                serving.cancel()
+                closing.cancel()
+                await asyncio.gather(serving, closing, return_exceptions=True)
+
+        await _guarded(method, gate, context, note, work)
+
+    return serve
+
+
+async def _send(context: grpc.aio.ServicerContext, response: Message, within_s: float) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await context.write(response.SerializeToString())
+    except TimeoutError:
+        raise IdleError(f"no answer was taken for {within_s:g} seconds") from None
+
+
+async def _guarded(
     method: MethodDescriptor,
     gate: Gate,
     context: grpc.aio.ServicerContext,

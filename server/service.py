@@ -11,7 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from server import models
-from server.alerts.service import ALERTS, AlertHandlers, subscription_handlers
+from server.alerts.service import ALERTS, AlertHandlers
 from server.calls.batch import OPERATIONS, CallJobs
 from server.calls.live import LiveCalls
 from server.catalogue import Catalogue
@@ -22,7 +22,7 @@ from server.logs import LOG
 from server.models import Models
 from server.pipeline import Pipeline
 from server.promotions import follow
-from server.rpc import Gate, service_handlers, stream_handlers
+from server.rpc import Gate, service_handlers, stream_handlers, subscription_handlers
 from server.settings import Settings
 from server.warmup import warm_up
 from training.learn.registry import Registry

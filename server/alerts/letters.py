@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from server.calls.journal import write_whole
+from server.files import write_whole
 from server.logs import LOG
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from emotion.v1.alert_service_pb2 import Alert, AlertFilter
 from google.protobuf.json_format import MessageToJson, Parse, ParseError
 
-from server.calls.journal import write_whole
+from server.files import write_whole
 from server.logs import LOG
 
 KEPT = 1000  # alerts in memory, and at least in the file

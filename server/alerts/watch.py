@@ -21,7 +21,7 @@ from emotion.v1.alert_service_pb2 import Alert, NegativeCount
 
 from server.alerts.detect import Change, Count, Kind, Series
 from server.alerts.log import AlertLog, Key
-from server.calls.journal import write_whole
+from server.files import write_whole
 from server.logs import LOG
 from server.moments import ConversationInfo
 from server.privacy.redact import redact

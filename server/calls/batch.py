@@ -35,9 +35,10 @@ from server.calls import journal, table
 from server.calls.convert import summary_of
 from server.calls.jobs import Job, find_under
 from server.calls.recorded import CallOptions
-from server.checks import request_id_of, role_of
+from server.checks import page_size_of, request_id_of, role_of
 from server.convert import duration_of
 from server.errors import NotFoundError, StateError, StoppingError, to_status
+from server.files import write_whole
 from server.logs import LOG
 from server.pipeline import Pipeline
 from server.runner import naming
@@ -47,7 +48,6 @@ RETRY_AFTER_S = 60.0
 # Of all jobs' utterances in the models' queues: a live call's would wait for more of them.
 UTTERANCES_AT_ONCE = 4
 MAX_WAIT_S = 300.0
-PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 MAX_PAGE_BYTES = 2 << 20  # clients take 4 MiB where nobody told them otherwise
 _ID = re.compile(r"operations/([0-9a-z-]{1,64})")
 
@@ -113,7 +113,7 @@ class CallJobs:
         response = operations_pb2.ListOperationsResponse()
         ids = sorted(path.name for path in self._folder.glob("[0-9a-z]*")) if self._folder else []
         ids = [identity for identity in ids if identity > request.page_token]
-        for identity in ids[: min(request.page_size or PAGE_SIZE, MAX_PAGE_SIZE)]:
+        for identity in ids[: page_size_of(request.page_size)]:
             operation = await self._get(identity)
             size = response.ByteSize() + operation.ByteSize()
             if response.operations and size > MAX_PAGE_BYTES:
@@ -269,7 +269,7 @@ class CallJobs:
     def _keep(self, identity: str, operation: Operation) -> None:
         path = self._file(identity)
         path.parent.mkdir(parents=True, exist_ok=True)
-        journal.write_whole(path, operation.SerializeToString())
+        write_whole(path, operation.SerializeToString())
 
 
 def _id_of(name: str) -> str:

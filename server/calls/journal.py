@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from modalities.errors import InputError
 from server.calls import table
 from server.calls.recorded import Recording
+from server.files import write_whole
 
 _JOB = b"emotion.job"
 _GROUP_BYTES = 8 << 20  # of rows held until they become a row group
@@ -200,10 +201,3 @@ class _Writer:
 
 def _read_part(path: Path) -> pa.Table:
     return pa.ipc.open_file(path.read_bytes()).read_all()
-
-
-def write_whole(path: Path, content: Any) -> None:
-    """Write a file as a whole, or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

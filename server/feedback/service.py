@@ -16,7 +16,7 @@ from emotion.v1.feedback_service_pb2 import (
 )
 
 from modalities.errors import InputError, LimitError
-from server.checks import request_id_of
+from server.checks import page_size_of, request_id_of
 from server.errors import NotFoundError, StateError
 from server.feedback import review
 from server.feedback.labels import Label, Labels
@@ -24,7 +24,6 @@ from server.privacy.redact import redact
 from server.store.store import Store
 
 FEEDBACK = DESCRIPTOR.services_by_name["FeedbackService"]
-PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 
 
 class FeedbackHandlers:
@@ -58,7 +57,7 @@ class FeedbackHandlers:
         self, request: ListFeedbackRequest, _: float | None
     ) -> ListFeedbackResponse:
         """A page token is the number of the last label of the page before."""
-        n = _page_size(request.page_size)
+        n = page_size_of(request.page_size)
         before = _token(request.page_token)
         labels = Labels(self._known().engine)
         found = await asyncio.to_thread(labels.page, before, n + 1)
@@ -72,7 +71,7 @@ class FeedbackHandlers:
     ) -> ListReviewItemsResponse:
         """A page token says where in the queue, as it then is, to go on: at most a page's worth of
         items moves up meanwhile where others are labelled."""
-        n, start = _page_size(request.page_size), _token(request.page_token) or 0
+        n, start = page_size_of(request.page_size), _token(request.page_token) or 0
         engine = self._known().engine
         items = await asyncio.to_thread(review.queue, engine)
         page = items[start : start + n]
@@ -120,12 +119,6 @@ def _message(label: Label) -> Feedback:
     if label.created_at is not None:
         made.create_time.FromDatetime(label.created_at)
     return made
-
-
-def _page_size(asked: int) -> int:
-    if asked < 0:
-        raise InputError("a page size is not negative", "page_size")
-    return min(asked or PAGE_SIZE, MAX_PAGE_SIZE)
 
 
 def _token(token: str) -> int | None:

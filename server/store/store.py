@@ -16,7 +16,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from modalities.reading import Source
 from modalities.voice.prepare import decode
-from server.analysis import SpokenWord
 from server.errors import StateError
 from server.logs import LOG
 from server.moments import Advice, ConversationInfo, Moment
@@ -114,15 +113,11 @@ class Store(Archive):
         facts: Mapping[str, Any],
         advice: Sequence[Advice],
         not_evaluable: Mapping[str, int],
-        spoken: Sequence[SpokenWord] = (),
     ) -> None:
-        """Its next moment. `not_evaluable` counts over the conversation up to now; `spoken` are
-        the words of its sound, offsets from where its samples begin, if they are known."""
+        """Its next moment. `not_evaluable` counts over the conversation up to now."""
         weight = 1 + sum(map(len, moment.content.values())) // CONTENT_WEIGHT_BYTES
         counts = dict(not_evaluable)
-        self._writer.put(
-            partial(self._moment, key, number, moment, facts, advice, counts, spoken), weight
-        )
+        self._writer.put(partial(self._moment, key, number, moment, facts, advice, counts), weight)
 
     def end(self, key: int, satisfaction: float | None) -> None:
         """No more of it comes."""
@@ -183,7 +178,6 @@ class Store(Archive):
         facts: Mapping[str, Any],
         advice: Sequence[Advice],
         not_evaluable: Mapping[str, int],
-        spoken: Sequence[SpokenWord],
     ) -> _Written:
         this = {"conversation": key, "number": number}
         written = _Written(key, changes={"not_evaluable": not_evaluable} if not_evaluable else {})
@@ -211,7 +205,7 @@ class Store(Archive):
             row["facts"] = self._facts(one.facts)
             written.inserts.append((ADVICE, row))
         for source, content in moment.content.items() if self._keep_content else ():
-            kept = _content_to_keep(source, content, moment, spoken)
+            kept = _content_to_keep(source, content, moment)
             if kept is not None:
                 row = this | {"source": source.value, "content": kept}
                 written.inserts.append((CONTENT, row))
@@ -255,9 +249,7 @@ class Store(Archive):
         }
 
 
-def _content_to_keep(
-    source: Source, content: bytes, moment: Moment, spoken: Sequence[SpokenWord]
-) -> bytes | None:
+def _content_to_keep(source: Source, content: bytes, moment: Moment) -> bytes | None:
     """None where PII in it cannot be taken out."""
     if source.is_words:
         return redact(content.decode()).text.encode()
@@ -270,7 +262,7 @@ def _content_to_keep(
             else decode(content, max_duration_s=math.inf).samples
         )
         said = moment.content.get(Source.TRANSCRIPT, b"").decode() or moment.text
-        return speech_to_keep(samples, said, spoken)
+        return speech_to_keep(samples, said, moment.spoken)
     shown = moment.content.get(Source.IMAGE_TEXT, b"").decode()
     return None if redact(shown).spans else without_metadata(content)
 

@@ -92,6 +92,8 @@ def test_a_replaced_model_is_freed_once_its_last_call_has_ended(tmp_path: Path) 
         del call
         for _ in range(50):
             gc.collect()
+            if gone() is None:
+                break
             await asyncio.sleep(0.01)
         return held, gone() is None
 

@@ -20,11 +20,11 @@ from emotion.v1.alert_service_pb2_grpc import AlertServiceStub
 
 from server.alerts.alerting import Alerting
 from server.alerts.log import MAX_WAITING, AlertLog
-from server.alerts.service import ALERTS, AlertHandlers, subscription_handlers
+from server.alerts.service import ALERTS, AlertHandlers
 from server.alerts.watch import WatchOptions
 from server.alerts.webhook import Delivery, Poster
 from server.errors import StateError
-from server.rpc import Gate, service_handlers
+from server.rpc import Gate, service_handlers, subscription_handlers
 
 
 def serving(

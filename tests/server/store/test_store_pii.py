@@ -3,8 +3,8 @@ of it in the store's files or in the logs."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,22 +13,17 @@ import store_data as made
 from emotion.v1.conversation_pb2 import Message
 from emotion.v1.emotion_service_pb2 import AnalyzeConversationRequest
 from emotion.v1.types_pb2 import Audio, Context, Role, Text
-from server_process import in_process
 
 from bench.pii import lines
 from bench.pii_templates import REPORTED
 from server.analysis import SpokenWord
-from server.checks import call_of, conversation_contents
-from server.course import whole
+from server.follow import Followers
 from server.logs import JsonFormatter
 from server.models import Models
-from server.moments import ConversationInfo
 from server.pipeline import Pipeline
 from server.settings import Settings
 from server.store.archive import Archive
-from server.strategy.advise import Advisor
-from server.strategy.book import Book
-from server.strategy.facts import Tracker
+from server.store.store import Store
 
 N_LINES = 60
 
@@ -47,7 +42,7 @@ def test_nothing_of_it_is_in_store_or_logs(
     )
     store = made.open_store(tmp_path / "s.db", keep_content=keep_content)
     with caplog.at_level(logging.DEBUG):
-        in_process(loaded, lambda pipeline: follow(pipeline, request, store))
+        asyncio.run(answer(loaded, request, store))
         assert store.flush()
         archive = Archive(str(tmp_path / "s.db"))
         (stored,) = archive.conversations()
@@ -65,24 +60,9 @@ def test_nothing_of_it_is_in_store_or_logs(
         assert secret not in logged
 
 
-async def follow(pipeline: Pipeline, request: AnalyzeConversationRequest, store: object) -> None:
-    """As the server does."""
-    call = call_of(request, None)
-    contents = conversation_contents(request, Settings())
-    context, book = request.context, Book.default()
-    info = ConversationInfo(
-        call.request_id, "AnalyzeConversation", datetime.now(UTC), context.conversation_id,
-        context.customer_id, context.agent_id, context.channel, context.language,
-        tuple(context.tags),
-    )  # fmt: skip
-    tracker, advisor = Tracker(info), Advisor(book)
-    key = store.begin(info, {"rules": book.revision})  # type: ignore[attr-defined]
-    for number, content in enumerate(contents):
-        moment = whole(number, content, await pipeline.analyze_content(content, call))
-        facts = tracker.facts(moment)
-        advice = advisor.advise(number, facts)
-        store.add(key, number, moment, facts, advice, advisor.not_evaluable)  # type: ignore[attr-defined]
-    store.end(key, None)  # type: ignore[attr-defined]
+async def answer(loaded: Models, request: AnalyzeConversationRequest, store: Store) -> None:
+    async with Pipeline(loaded, Settings(), Followers(store=store)) as pipeline:
+        await pipeline.analyze_conversation(request)
 
 
 def test_muted_sound_is_what_is_kept_of_a_recording(tmp_path: Path) -> None:
@@ -105,7 +85,7 @@ def test_muted_sound_is_what_is_kept_of_a_recording(tmp_path: Path) -> None:
     words = [SpokenWord(word, float(at), at + 1.0) for at, word in enumerate(text.split())]
     store = made.open_store(tmp_path / "s.db", keep_content=True)
     key = store.begin(made.info(), {})
-    store.add(key, 0, moment, {}, [], {}, words)
+    store.add(key, 0, replace(moment, spoken=words), {}, [], {})
     store.add(key, 1, moment, {}, [], {})
     assert store.flush()
     first, second = store.content(key, 0), store.content(key, 1)
