@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PROTOS := $(wildcard proto/emotion/v1/*.proto)
 
-.PHONY: help demo test check lint types stubs proto bench acceptance clean
+.PHONY: help demo test check lint types stubs proto audit bench acceptance clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,7 +51,11 @@ $(BIN)/python -m grpc_tools.protoc -Iproto -I$(LONGRUNNING) -I$(SITE) \
 	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(PROTOS)
 endef
 
+audit: $(READY)  ## known vulnerabilities of the installed packages; needs a network
+	$(PYTHON) .ci/audit
+
 bench: $(READY)  ## measure; writes bench/results/ and bench/RESULTS.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[bench]'
 	$(BIN)/python -m bench
 
 acceptance: $(READY)  ## an issue's 'Must show' at full size: make acceptance ISSUE=service

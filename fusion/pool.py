@@ -19,10 +19,12 @@ to the fused log-odds of positive against negative.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -168,9 +170,9 @@ def quality_features(quality: Quality) -> list[float]:
     """A Quality's fields brought to about [0, 1], in their own order."""
     characters, unknown, speech_s, snr_db, *rest = map(float, astuple(quality))
     return [
-        float(torch.tensor(characters).log1p()) / 8,
+        math.log1p(characters) / 8,
         unknown,
-        float(torch.tensor(speech_s).log1p()) / 4,
+        math.log1p(speech_s) / 4,
         max(-10.0, min(snr_db, 60.0)) / 40,
         *rest,
     ]
@@ -180,27 +182,30 @@ def stack(
     items: Sequence[Sequence[Reading]], dtype: torch.dtype = torch.double
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Readings, at most one a source and item → (b, m, 3), (b, m, 7), (b, m, q), (b, m)."""
-    dims = FusionDimensions()
-    sentiment = torch.zeros(len(items), dims.n_sources, dims.n_sentiments, dtype=dtype)
-    emotions = torch.zeros(len(items), dims.n_sources, dims.n_emotions, dtype=dtype)
-    quality = torch.zeros(len(items), dims.n_sources, dims.n_quality, dtype=dtype)
-    present = torch.zeros(len(items), dims.n_sources, dtype=dtype)
+    dims = FusionDimensions()  # filled in numpy: a tensor's element costs ten times as much
+    sentiment = np.zeros((len(items), dims.n_sources, dims.n_sentiments))
+    emotions = np.zeros((len(items), dims.n_sources, dims.n_emotions))
+    quality = np.zeros((len(items), dims.n_sources, dims.n_quality))
+    present = np.zeros((len(items), dims.n_sources))
     for row, readings in enumerate(items):
         for reading in readings:
             column = SOURCES.index(reading.source)
             if present[row, column]:
                 raise ValueError(f"two readings of source {reading.source}: combine them first")
-            sentiment[row, column] = torch.from_numpy(reading.log_sentiment)
-            emotions[row, column] = torch.from_numpy(reading.log_emotions)
-            quality[row, column] = torch.tensor(quality_features(reading.quality))
+            sentiment[row, column] = reading.log_sentiment
+            emotions[row, column] = reading.log_emotions
+            quality[row, column] = quality_features(reading.quality)
             present[row, column] = 1
-    return sentiment, emotions, quality, present
+    filled = [torch.from_numpy(x).to(dtype) for x in (sentiment, emotions, quality, present)]
+    return filled[0], filled[1], filled[2], filled[3]
 
 
 class FusionPool:
     """A BatchModel over lists of readings (one a source, at least one); cost in items."""
 
     name = "fusion"
+    cost_unit = "items"
+    precision = torch.float64
     max_batch_cost = 4096.0
 
     def __init__(self, saved: checkpoint.Checkpoint, device: str) -> None:
@@ -210,25 +215,14 @@ class FusionPool:
         self.model = FusionModel(FusionDimensions(**saved.dims))
         self.model.load_state_dict(saved.state)
         self.model.eval().double().to(device)
+        self.temperature = float(self.model.temperature)
+        self.sentiment_bias = self.model.sentiment_bias.detach().float().cpu().numpy()  # (3,)
+        self.emotion_bias = self.model.emotion_bias.detach().float().cpu().numpy()  # (7,)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> FusionPool:
         """Read the checkpoint at `path`; raises UnavailableError where it cannot be read."""
         return cls(checkpoint.load(path), device)
-
-    @property
-    def temperature(self) -> float:
-        return float(self.model.temperature)
-
-    @property
-    def sentiment_bias(self) -> Array:
-        """(3,) in the order of SENTIMENTS."""
-        return self.model.sentiment_bias.detach().float().cpu().numpy()
-
-    @property
-    def emotion_bias(self) -> Array:
-        """(7,) in the order of EMOTIONS."""
-        return self.model.emotion_bias.detach().float().cpu().numpy()
 
     def cost(self, item: Sequence[Reading]) -> float:
         return 1.0
@@ -246,29 +240,34 @@ class FusionPool:
         of_bias = (bias[POSITIVE] - bias[NEGATIVE]) / temperature
         total = (contribution.abs().sum(-1) + of_bias.abs()).clamp_min(1e-30)  # (b,)
         share = contribution.abs() / total.unsqueeze(-1)  # (b, m)
-        confidence = log_sentiment.exp().amax(-1)  # (b,)
+        confidence = log_sentiment.exp().amax(-1).tolist()  # (b,)
+        of_bias_share = (of_bias.abs() / total).tolist()
+        weight, signed, part = (x.tolist() for x in (w, contribution, share))  # (b, m)
+        pooled_sentiment, pooled_emotions, said_sentiment, said_emotions = (
+            x.float().cpu().numpy() for x in (log_sentiment, log_emotions, sentiment, emotions)
+        )
         answers = []
         for row, readings in enumerate(items):
             columns = sorted(SOURCES.index(reading.source) for reading in readings)
             answers.append(
                 Fused(
-                    log_sentiment[row].float().cpu().numpy(),
-                    log_emotions[row].float().cpu().numpy(),
-                    float(confidence[row]),
-                    bool(confidence[row] < self.abstain_below),
+                    pooled_sentiment[row],
+                    pooled_emotions[row],
+                    confidence[row],
+                    confidence[row] < self.abstain_below,
                     tuple(
                         SourceShare(
                             SOURCES[c],
-                            sentiment[row, c].float().cpu().numpy(),
-                            emotions[row, c].float().cpu().numpy(),
-                            float(w[row, c]),
-                            float(contribution[row, c]),
-                            float(share[row, c]),
+                            said_sentiment[row, c],
+                            said_emotions[row, c],
+                            weight[row][c],
+                            signed[row][c],
+                            part[row][c],
                         )
                         for c in columns
                     ),
                     float(of_bias),
-                    float(of_bias.abs() / total[row]),
+                    of_bias_share[row],
                 )
             )
         return answers

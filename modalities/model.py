@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item", contravariant=True)
@@ -12,9 +12,11 @@ Result = TypeVar("Result")
 class BatchModel(Protocol[Item, Result]):
     """A loaded model. `infer` may be called from any one thread at a time.
 
-    An item's result must not depend on what else is in the batch (probabilities within 1e-4 on
-    the CPU). `cost` is in the model's own unit (tokens, seconds, pixels), padding left out; the
-    engine keeps longest-item-cost × items ≤ `max_batch_cost`.
+    An item's result must not depend on what else is in the batch (probabilities within 1e-4 in
+    fp32, 2e-2 in bf16). `cost` is in the model's own unit, padding left out; the engine keeps
+    longest-item-cost × items ≤ `max_batch_cost`, which it lowers where a batch does not fit the
+    device's memory. `infer` itself takes any number of items. The models of `modalities` also state
+    their `cost_unit` and their encoder's `precision`.
     """
 
     name: str
@@ -24,6 +26,16 @@ class BatchModel(Protocol[Item, Result]):
     def cost(self, item: Item) -> float: ...
 
     def infer(self, items: Sequence[Item]) -> list[Result]: ...
+
+
+def alike(costs: Sequence[float], max_cost: float) -> Iterator[list[int]]:
+    """Places of all items, dearest first, in groups of similar cost: the dearest's cost × items
+    stays within `max_cost`, so that little is padding; an item over it is alone."""
+    order = sorted(range(len(costs)), key=lambda place: -costs[place])
+    while order:
+        n = max(1, int(max_cost // costs[order[0]]))
+        yield order[:n]
+        order = order[n:]
 
 
 def infer_all(model: BatchModel[Item, Result], items: Sequence[Item], n_batch: int) -> list[Result]:

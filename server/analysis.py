@@ -15,6 +15,7 @@ from modalities.image.chat import ReadMessage
 from modalities.image.prepare import PreparedImage
 from modalities.image.sides import Side
 from modalities.reading import Modality, Reading
+from server.observe import metrics, tracing
 
 if TYPE_CHECKING:
     from server.runner import Generation
@@ -80,12 +81,16 @@ class Call:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Note how long it takes, in the answer's metadata, in the metrics and as a span."""
         started = time.monotonic()
         try:
-            yield
+            with tracing.span(name):
+                yield
         finally:
+            ended = time.monotonic()
             first, last = self.stages.get(name, (started, started))
-            self.stages[name] = (min(first, started), max(last, time.monotonic()))
+            self.stages[name] = (min(first, started), max(last, ended))
+            metrics.stage_ended(name, ended - started)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class Catalogue:
 
     def _model(self, info: ModelInfo) -> Model:
         missing = info.missing
+        reader = None if missing else self._reader(info.name)
         return Model(
             name=f"models/{info.name}",
             revision=info.revision,
@@ -73,4 +74,18 @@ class Catalogue:
             reason=missing.reason if missing else "",
             remedy=missing.remedy if missing else "",
             device="" if missing else self.models.device,
+            max_batch_cost=getattr(reader, "max_batch_cost", 0.0),
+            batch_cost_unit=getattr(reader, "cost_unit", ""),
+            precision=str(getattr(reader, "precision", "")).removeprefix("torch."),
         )
+
+    def _reader(self, name: str) -> object:
+        """The model that runs the batches of the model `name`; None where none does."""
+        models = self.models
+        return {
+            "fusion": models.fusion,
+            "image": models.image,
+            "text": models.text,
+            "voice": models.voice,
+            "whisper": models.voice,
+        }.get(name)

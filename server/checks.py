@@ -23,11 +23,16 @@ MAX_PAGE_SIZE = 100
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
+def is_request_id(value: str) -> bool:
+    """Whether it may stand in logs, and in the store, as a request's id."""
+    return _REQUEST_ID.fullmatch(value) is not None
+
+
 def request_id_of(request: AnalyzeRequest) -> str:
     """The request's id, made and set where it has none; raises InputError on a bad one."""
     if not request.request_id:
         request.request_id = str(uuid.uuid4())
-    if not _REQUEST_ID.fullmatch(request.request_id):
+    if not is_request_id(request.request_id):
         raise InputError("at most 64 of A-Z a-z 0-9 . _ : - are allowed", "request_id")
     return request.request_id
 

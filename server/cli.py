@@ -12,8 +12,23 @@ from typer.core import TyperGroup
 
 from server.alerts.cli import alerts_app
 from server.calls.cli import score_calls
+from server.console.cli import console
 from server.feedback.cli import feedback_app
-from server.options import Device, Set, Whisper, WhisperDir, settings_of
+from server.observe.cli import doctor, health, plan
+from server.options import (
+    Device,
+    Plaintext,
+    Set,
+    TlsCa,
+    TlsCertificate,
+    TlsKey,
+    Token,
+    Whisper,
+    WhisperDir,
+    access_of,
+    settings_of,
+)
+from server.security.cli import tokens_app
 from server.store.cli import store_app
 from server.strategy.cli import rules_app
 from server.trends import show as trends
@@ -34,11 +49,15 @@ class _Group(TyperGroup):
     """An error that was raised on purpose: its message and an exit status, no traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        from modalities.errors import EmotionError, InputError, UnavailableError
-
         try:
             return super().invoke(ctx)
-        except EmotionError as error:
+        except Exception as error:
+            if "modalities.errors" not in sys.modules:  # it imports torch, which not all do
+                raise
+            from modalities.errors import EmotionError, InputError, UnavailableError
+
+            if not isinstance(error, EmotionError):
+                raise
             refused = getattr(error, "refused", isinstance(error, InputError))
             message = str(error)
             if isinstance(error, InputError) and error.field:
@@ -65,7 +84,12 @@ app.add_typer(feedback_app, name="feedback")
 app.add_typer(rules_app, name="rules")
 app.add_typer(store_app, name="store")
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(tokens_app, name="tokens")
 app.command("trends")(trends)
+app.command()(doctor)
+app.command()(health)
+app.command()(plan)
+app.command()(console)
 for command in (versions, promote, rollback):
     models_app.command()(command)
 app.command()(evaluate)
@@ -84,6 +108,9 @@ Images = Annotated[
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="local, or ray: models on a Ray cluster.")
+    ] = None,
     device: Device = None,
     whisper: Whisper = None,
     whisper_dir: WhisperDir = None,
@@ -91,7 +118,13 @@ def serve(
 ) -> None:
     """Serve emotion.v1 over gRPC until SIGTERM. EMOTION_* variables set what options do not."""
     settings = settings_of(
-        other, host=host, port=port, device=device, whisper=whisper, whisper_dir=whisper_dir
+        other,
+        host=host,
+        port=port,
+        engine=engine,
+        device=device,
+        whisper=whisper,
+        whisper_dir=whisper_dir,
     )
     from server import logs, service
 
@@ -120,6 +153,11 @@ def analyze(
         ),
     ] = None,
     timeout_s: Annotated[float, typer.Option(help="How long to wait for a server.")] = 300.0,
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    token: Token = None,
+    plaintext: Plaintext = False,
     device: Device = None,
     whisper: Whisper = None,
     whisper_dir: WhisperDir = None,
@@ -131,7 +169,8 @@ def analyze(
     if server is not None:
         from server import client
 
-        response = client.analyze(server, request, timeout_s)
+        access = access_of(tls_ca, tls_certificate, tls_key, token, plaintext)
+        response = client.analyze(server, request, timeout_s, **access)
     else:
         response = asyncio.run(_in_process(request, settings))
     if annotate is not None:

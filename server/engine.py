@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+import torch
 
 from modalities.errors import OverloadedError
 from modalities.model import BatchModel
@@ -31,6 +33,19 @@ class _Entry(Generic[Item, Result]):
     arrived: float  # time.monotonic()
     deadline: float | None  # time.monotonic(), as all times here
     future: asyncio.Future[Result]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What became of one batch; costs in the model's unit."""
+
+    model: str
+    items: int
+    cost: float
+    padded_cost: float  # of the longest item times the items
+    waited_s: float  # the oldest item, in the queue
+    ran_s: float
+    failed: int  # items
 
 
 class Pace:
@@ -60,14 +75,24 @@ class Pace:
 
 
 class BatchQueue(Generic[Item, Result]):
-    """The queue of one model; belongs to the event loop in which it was made."""
+    """The queue of one model; belongs to the event loop in which it was made.
+
+    `on_batch` is told of each batch, in that loop, and raises nothing. A batch that the device's
+    memory does not hold is halved, and so is the model's `max_batch_cost` from then on.
+    """
 
     def __init__(
-        self, model: BatchModel[Item, Result], *, max_queued_batches: int, batch_wait_s: float
+        self,
+        model: BatchModel[Item, Result],
+        *,
+        max_queued_batches: int,
+        batch_wait_s: float,
+        on_batch: Callable[[Batch], None] | None = None,
     ) -> None:
         self.model = model
         self.max_queued_cost = max_queued_batches * model.max_batch_cost
         self.batch_wait_s = batch_wait_s
+        self.on_batch = on_batch
         self._pending: list[_Entry[Item, Result]] = []  # in order of arrival
         self._running_cost = 0.0
         self.pace = Pace()
@@ -112,18 +137,31 @@ class BatchQueue(Generic[Item, Result]):
 
     def expected_wait_s(self) -> float:
         """Seconds until an item that arrives now would be taken, by what batches have taken."""
-        cost = self._queued_cost() + self._running_cost
+        cost = self.queued_cost + self._running_cost
         batches = math.ceil(cost / self.model.max_batch_cost)
         return self.pace.estimate_s(cost, batches)
 
-    def _queued_cost(self) -> float:
+    @property
+    def queued_items(self) -> int:
+        """Those that wait, without the batch that runs."""
+        return sum(not entry.future.done() for entry in self._pending)
+
+    @property
+    def queued_cost(self) -> float:
         return sum(entry.cost for entry in self._pending if not entry.future.done())
+
+    @property
+    def oldest_age_s(self) -> float:
+        """For how long the oldest item has waited; 0 where none does."""
+        arrived = (entry.arrived for entry in self._pending if not entry.future.done())
+        oldest = next(arrived, None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
 
     def _admit(self, cost: float, deadline: float | None) -> None:
         if self._closed:
             raise OverloadedError("the service is stopping", 1.0)
         wait_s = self.expected_wait_s()
-        queued = self._queued_cost()
+        queued = self.queued_cost
         # A request that is larger than the whole queue may still have an empty one to itself.
         if queued and queued + cost > self.max_queued_cost:
             raise OverloadedError(f"the queue of model {self.model.name} is full", max(wait_s, 0.1))
@@ -178,12 +216,13 @@ class BatchQueue(Generic[Item, Result]):
     async def _run(self, batch: list[_Entry[Item, Result]]) -> None:
         taken = set(map(id, batch))
         self._pending = [entry for entry in self._pending if id(entry) not in taken]
-        self._running_cost = sum(entry.cost for entry in batch)
+        self._running_cost = cost = sum(entry.cost for entry in batch)
         started = time.monotonic()
         outcomes = await asyncio.get_running_loop().run_in_executor(
-            self._thread, _infer, self.model, [entry.item for entry in batch]
+            self._thread, self._infer, batch
         )
-        self.pace.add(self._running_cost, time.monotonic() - started)
+        ran_s = time.monotonic() - started
+        self.pace.add(cost, ran_s)
         self._running_cost = 0.0
         for entry, outcome in zip(batch, outcomes, strict=True):
             if entry.future.done():
@@ -192,6 +231,43 @@ class BatchQueue(Generic[Item, Result]):
                 entry.future.set_exception(outcome.error)
             else:
                 entry.future.set_result(outcome)
+        if self.on_batch is not None:
+            self.on_batch(
+                Batch(
+                    model=self.model.name,
+                    items=len(batch),
+                    cost=cost,
+                    padded_cost=_padded_cost(batch),
+                    waited_s=started - min(entry.arrived for entry in batch),
+                    ran_s=ran_s,
+                    failed=sum(isinstance(outcome, _Failure) for outcome in outcomes),
+                )
+            )
+
+    def _infer(self, batch: list[_Entry[Item, Result]]) -> list[Result | _Failure]:
+        """Results, a _Failure for an item that fails also alone: a failed batch is halved."""
+        try:
+            results = self.model.infer([entry.item for entry in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(
+                    f"model {self.model.name} gave {len(results)} for {len(batch)} items"
+                )
+            return list(results)
+        except torch.OutOfMemoryError:  # kept by nothing: its traceback holds the tensors
+            error: Exception = OverloadedError("the device's memory does not hold it", 1.0)
+            if len(batch) > 1:
+                half_cost = _padded_cost(batch) / 2
+                self.model.max_batch_cost = min(self.model.max_batch_cost, half_cost)
+        except Exception as failure:
+            error = failure
+        except BaseException as failure:  # SystemExit, say: it would end the event loop
+            error = RuntimeError(f"model {self.model.name} raised {type(failure).__name__}")
+        if isinstance(error, OverloadedError):
+            torch.cuda.empty_cache()
+        if len(batch) == 1:
+            return [_Failure(error)]
+        half = len(batch) // 2
+        return self._infer(batch[:half]) + self._infer(batch[half:])
 
 
 @dataclass(frozen=True)
@@ -199,15 +275,5 @@ class _Failure:
     error: Exception
 
 
-def _infer(model: BatchModel[Any, Any], items: list[Any]) -> list[Any]:
-    """Results, a _Failure for an item that fails also alone: a failed batch is halved."""
-    try:
-        results = model.infer(items)
-        if len(results) != len(items):
-            raise RuntimeError(f"model {model.name} gave {len(results)} for {len(items)} items")
-        return results
-    except Exception as error:
-        if len(items) == 1:
-            return [_Failure(error)]
-    half = len(items) // 2
-    return _infer(model, items[:half]) + _infer(model, items[half:])
+def _padded_cost(batch: Sequence[_Entry[Any, Any]]) -> float:
+    return max(entry.cost for entry in batch) * len(batch)

@@ -18,6 +18,7 @@ from modalities.errors import (
 )
 
 DOMAIN = "emotion.v1"
+MAX_VIOLATIONS = 10  # told: a status travels as metadata, of which clients take 8 KiB
 
 
 class RejectedError(EmotionError):
@@ -32,6 +33,18 @@ class RejectedError(EmotionError):
 
 class NotFoundError(EmotionError):
     """There is no resource of that name."""
+
+
+class UnauthenticatedError(EmotionError):
+    """Who calls is not known."""
+
+
+class ForbiddenError(EmotionError):
+    """Who calls may not do this."""
+
+
+class QuotaError(OverloadedError):
+    """Who calls has asked for all that it may ask for in this time."""
 
 
 class StoppingError(EmotionError):
@@ -65,8 +78,9 @@ def to_status(error: BaseException, request_id: str = "") -> status_pb2.Status:
     match error:
         case RejectedError() | InputError():
             violations = error.violations if isinstance(error, RejectedError) else (error,)
-            code, message = grpc.StatusCode.INVALID_ARGUMENT, str(RejectedError(violations))
             over = any(isinstance(violation, LimitError) for violation in violations)
+            violations = violations[:MAX_VIOLATIONS]
+            code, message = grpc.StatusCode.INVALID_ARGUMENT, str(RejectedError(violations))
             reason = "LIMIT_EXCEEDED" if over else "INVALID_CONTENT"
             bad = error_details_pb2.BadRequest()
             for violation in violations:
@@ -74,8 +88,14 @@ def to_status(error: BaseException, request_id: str = "") -> status_pb2.Status:
             details.append(bad)
         case OverloadedError():
             code, message = grpc.StatusCode.RESOURCE_EXHAUSTED, error.reason
-            reason = "OVERLOADED"
+            reason = "QUOTA_EXCEEDED" if isinstance(error, QuotaError) else "OVERLOADED"
             details.append(_retry(error.retry_after_s))
+        case UnauthenticatedError():
+            code, message = grpc.StatusCode.UNAUTHENTICATED, str(error)
+            reason = "UNAUTHENTICATED"
+        case ForbiddenError():
+            code, message = grpc.StatusCode.PERMISSION_DENIED, str(error)
+            reason = "PERMISSION_DENIED"
         case StoppingError():
             code, message = grpc.StatusCode.UNAVAILABLE, "the server is stopping"
             reason = "STOPPING"
@@ -105,6 +125,13 @@ def to_status(error: BaseException, request_id: str = "") -> status_pb2.Status:
         packed.Pack(detail)
         status.details.append(packed)
     return status
+
+
+def reason_of(status: status_pb2.Status) -> str:
+    """Of the ErrorInfo of a status that `to_status` made."""
+    info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    return info.reason
 
 
 def _retry(after_s: float) -> error_details_pb2.RetryInfo:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from emotion.v1.types_pb2 import Context
 
 from server.analysis import Role
+from server.conversations.live import Live, LiveMoment
 from server.moments import Advice, ConversationInfo, Moment
+from server.observe import metrics
 from server.strategy.advise import Advisor
 from server.strategy.book import Book
 from server.strategy.facts import Tracker
@@ -46,6 +48,7 @@ class Followers:
     book: Book = field(default_factory=Book.default)
     store: Store | None = None
     alerting: Alerting | None = None
+    live: Live = field(default_factory=Live)
 
     @classmethod
     def open(cls, settings: Settings) -> Followers:
@@ -90,10 +93,13 @@ class Following:
             versions = {info.name: info.revision for info in models.infos() if info.revision}
             versions["rules"] = followers.book.revision
             self._key = followers.store.begin(info, versions)
+        self._live_key = followers.live.begin(info, self._key)
 
     def add(self, moment: Moment) -> list[Advised]:
         """The next moment; what the rules advise at it, the most urgent first."""
         number, self._n_moments = self._n_moments, self._n_moments + 1
+        if moment.score is not None:
+            metrics.scored(moment.score)
         if moment.role is Role.CUSTOMER and moment.score is not None:
             self._scores.append(moment.score)
         facts = self._tracker.facts(moment)
@@ -103,7 +109,11 @@ class Following:
             not_evaluable = self._advisor.not_evaluable
             self.followers.store.add(self._key, number, moment, facts, advice, not_evaluable)
         language = self.language(moment)
-        return [Advised(one, moment.index, language, book.revision) for one in advice]
+        advised = [Advised(one, moment.index, language, book.revision) for one in advice]
+        self.followers.live.add(
+            self._live_key, LiveMoment.of(number, moment, facts["emotion"] or "", advised)
+        )
+        return advised
 
     def add_all(self, moments: Iterable[Moment]) -> list[Advised]:
         """The moments that come next, in order."""
@@ -111,6 +121,7 @@ class Following:
 
     def end(self, satisfaction: float | None = None) -> None:
         """It was answered."""
+        self.followers.live.end(self._live_key)
         if self.followers.store is not None and self._key is not None:
             self.followers.store.end(self._key, satisfaction)
         if self.followers.alerting is not None and self._scores:

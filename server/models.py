@@ -125,7 +125,11 @@ def load(settings: Settings, *, pictures: bool = True) -> Models:
         models.voice = attempt(
             "whisper",
             lambda: VoiceReader.load_whisper(
-                name, settings.whisper_dir, device, _checkpoint(settings, "voice")
+                name,
+                settings.whisper_dir,
+                device,
+                _checkpoint(settings, "voice"),
+                settings.whisper_margin_s,
             ),
         )
     if models.voice is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from server.client import Access
     from server.settings import Settings
 
 Whisper = Annotated[
@@ -19,6 +20,38 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as max_audio_s=60."),
 ]
+
+TlsCa = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="EMOTION_TLS_CA", help="PEM of the authorities that a server's certificate is of."
+    ),
+]
+TlsCertificate = Annotated[
+    Path | None, typer.Option(envvar="EMOTION_CLIENT_CERTIFICATE", help="PEM of your own chain.")
+]
+TlsKey = Annotated[
+    Path | None, typer.Option(envvar="EMOTION_CLIENT_KEY", help="PEM of your own private key.")
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="EMOTION_TOKEN",
+        help="Bearer token. An option is seen by who lists processes: better set the variable.",
+    ),
+]
+Plaintext = Annotated[
+    bool, typer.Option("--plaintext", help="No TLS to a server that is not on this machine.")
+]
+
+
+def access_of(
+    ca: Path | None, certificate: Path | None, key: Path | None, token: str | None, plaintext: bool
+) -> Access:
+    """How a server is spoken to, of the options above."""
+    return {
+        "ca": ca, "certificate": certificate, "key": key, "token": token, "plaintext": plaintext,
+    }  # fmt: skip
 
 
 def settings_of(other: list[str] | None, **options: Any) -> Settings:

@@ -27,6 +27,7 @@ from server.explain import explain
 from server.follow import Followers, Following
 from server.logs import LOG
 from server.models import Models
+from server.observe import metrics
 from server.read_image import read_images
 from server.read_text import read_text
 from server.read_voice import read_voice
@@ -115,6 +116,8 @@ class Pipeline:
             ),
         ]
         analysis = Analysis(await together(work))
+        for outcome in analysis.outcomes:
+            metrics.modality_ended(outcome.modality.value, outcome.state.value)
         await self._fuse(analysis, call)
         return analysis
 

@@ -50,6 +50,7 @@ async def _take(part: str, runner: Runner, registry: Registry) -> None:
     if wanted == _served(part, runner.models):
         return
     parts = await asyncio.to_thread(_loaded, part, runner.models, runner.settings)
+    await runner.ready(**parts)
     runner.promote(**parts)
     LOG.info("promoted", extra={"model": part, "revision": wanted})
 

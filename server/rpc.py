@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -17,9 +18,13 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
-from modalities.errors import OverloadedError
-from server.errors import IdleError, StoppingError, to_status
-from server.logs import LOG
+from modalities.errors import EmotionError, OverloadedError
+from server.checks import is_request_id
+from server.errors import IdleError, StoppingError, reason_of, to_status
+from server.logs import LOG, REQUEST
+from server.observe import metrics
+from server.observe.tracing import RequestSpan
+from server.security import guard
 from server.wire import parse
 
 # Takes the parsed request and the deadline, a time.monotonic() or None.
@@ -36,6 +41,8 @@ EXPECTED = (
     "INVALID_ARGUMENT",
     "FAILED_PRECONDITION",
     "NOT_FOUND",
+    "UNAUTHENTICATED",
+    "PERMISSION_DENIED",
     "RESOURCE_EXHAUSTED",
     "DEADLINE_EXCEEDED",
     "ABORTED",
@@ -43,13 +50,14 @@ EXPECTED = (
 
 
 class Gate:
-    """Lets in a bounded number of requests of each method, and none once the server stops.
+    """Lets in a bounded number of requests of each method, and none once the server stops; a unary
+    one for at most `max_request_s`, whatever deadline it has.
 
     Not grpc's `maximum_concurrent_rpcs`, which would refuse health checks too.
     """
 
-    def __init__(self, max_concurrent: int) -> None:
-        self.max_concurrent = max_concurrent
+    def __init__(self, max_concurrent: int, max_request_s: float = 600.0) -> None:
+        self.max_concurrent, self.max_request_s = max_concurrent, max_request_s
         self.running: Counter[str] = Counter()
         self.closed = asyncio.Event()
         self._idle = asyncio.Event()
@@ -96,14 +104,22 @@ def service_handlers(
 
 @dataclass
 class Note:
-    """What the log tells of a request: its size, and the id of the message that has one."""
+    """What the log tells of a request: its size, and the id of the message that has one; `made`
+    is the id of one that has none or a bad one, or was refused before it was read."""
 
     request: Any = None
     n_bytes: int = 0
+    made: str = field(default_factory=lambda: str(uuid.uuid4()))
+    span: RequestSpan | None = None
 
     @property
     def request_id(self) -> str:
-        return getattr(self.request, "request_id", "")
+        given = getattr(self.request, "request_id", "")
+        return given if is_request_id(given) else self.made
+
+    @property
+    def trace_id(self) -> str:
+        return self.span.trace_id if self.span else ""
 
 
 class Stream:
@@ -131,7 +147,8 @@ class Stream:
     async def read(self) -> Any:
         """The next request; None once the client half-closes or the server stops.
 
-        Raises IdleError where none comes for too long, RejectedError where it cannot be parsed.
+        Raises IdleError where none comes for too long, RejectedError where it cannot be parsed,
+        UnauthenticatedError where the caller's token was revoked or expired meanwhile.
         """
         if self._reading is None:
             self._reading = asyncio.create_task(self._context.read())
@@ -148,6 +165,7 @@ class Stream:
         if raw is grpc.aio.EOF:
             return None
         self.note.n_bytes += len(raw)
+        guard.take(len(raw))
         return parse(self._request_class, raw)
 
     async def send(self, response: Message) -> None:
@@ -183,7 +201,9 @@ class Responses:
         await self._context.send_initial_metadata(())
 
     async def send(self, response: Message) -> None:
-        """Raises IdleError where the client does not take it for too long."""
+        """Raises IdleError where the client does not take it for too long, UnauthenticatedError
+        where its token was revoked or expired meanwhile."""
+        guard.take(0)
         await _send(self._context, response, SEND_S)
 
 
@@ -219,16 +239,34 @@ def subscription_handlers(
     )
 
 
+def refusal(method: MethodDescriptor, streaming: bool, error: EmotionError) -> Any:
+    """A handler that refuses a request before its body is read; of a client's stream it takes
+    what is on its way, see `Stream.drain`."""
+
+    async def work(*_: object) -> None:
+        raise error
+
+    async def serve(_requests: object, context: grpc.aio.ServicerContext) -> None:
+        await _guarded(method, Gate(1), context, Note(), work)
+
+    return grpc.stream_stream_rpc_method_handler(
+        _streaming(method, work, Gate(1), DRAIN_S) if streaming else serve
+    )
+
+
 def _unary(method: MethodDescriptor, handler: Handler, gate: Gate) -> Callable[..., Any]:
     request_class = GetMessageClass(method.input_type)
 
     async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> bytes | None:
         note, left_s = Note(n_bytes=len(raw)), context.time_remaining()
-        deadline = None if left_s is None else time.monotonic() + left_s
+        within_s = gate.max_request_s if left_s is None else min(left_s, gate.max_request_s)
+        deadline = time.monotonic() + within_s
 
         async def work() -> bytes:
+            guard.take(len(raw))
             note.request = parse(request_class, raw)
-            response = await handler(note.request, deadline)
+            async with asyncio.timeout(within_s):
+                response = await handler(note.request, deadline)
             return response.SerializeToString()
 
         return await _guarded(method, gate, context, note, work)
@@ -261,6 +299,7 @@ def _subscription(
         note = Note(n_bytes=len(raw))
 
         async def work() -> None:
+            guard.take(len(raw))
             note.request = parse(request_class, raw)
             serving = asyncio.create_task(handler(note.request, Responses(context)))
             closing = asyncio.create_task(gate.closed.wait())
@@ -296,6 +335,10 @@ async def _guarded(
 ) -> Result:
     """The result of `work`; one line in the log, and an error as its status."""
     started = time.monotonic()
+    note.span = RequestSpan(
+        method.containing_service.full_name, method.name, context.invocation_metadata() or ()
+    )
+    REQUEST.set(note)
     try:
         gate.enter(method.name)
         try:
@@ -310,7 +353,7 @@ async def _guarded(
     except Exception as error:
         status = to_status(error, note.request_id)
         code = rpc_status.to_status(status).code.name
-        _log(method, note, started, code, None if code in EXPECTED else error)
+        _log(method, note, started, code, None if code in EXPECTED else error, reason_of(status))
     if before_abort is not None:
         await before_abort()
     await context.abort_with_status(rpc_status.to_status(status))
@@ -323,7 +366,10 @@ def _log(
     started: float,
     code: str,
     error: Exception | None = None,
+    reason: str = "",
 ) -> None:
+    """One line in the log, the request in the metrics, and the end of its span."""
+    seconds = time.monotonic() - started
     LOG.log(
         logging.INFO if error is None else logging.ERROR,
         "request",
@@ -333,6 +379,10 @@ def _log(
             "request_id": note.request_id[:64],
             "code": code,
             "bytes": note.n_bytes,
-            "seconds": round(time.monotonic() - started, 4),
+            "seconds": round(seconds, 4),
+            **guard.caller_note(),
         },
     )
+    metrics.request_ended(method.name, code, reason, seconds)
+    if note.span is not None:
+        note.span.end(grpc.StatusCode[code].value[0], code, note.request_id[:64])

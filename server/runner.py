@@ -11,17 +11,21 @@ import asyncio
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from modalities.errors import InputError, LimitError, OverloadedError, UnavailableError
 from modalities.reading import Modality
 from server.analysis import Call
 from server.engine import BatchQueue
 from server.models import Models
+from server.observe import metrics
+from server.observe.threads import Threads
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.ray_engine.engine import RayEngine
 
 Result = TypeVar("Result")
 
@@ -30,11 +34,32 @@ NAMES = ("text", "voice", "image", "fusion")
 MAX_EXPLANATIONS = 8  # waiting or under way
 
 
+class Queue(Protocol):
+    """What stands before a model, as `server.engine.BatchQueue` does."""
+
+    model: Any
+
+    async def infer(self, items: Sequence[Any], deadline: float | None = None) -> list[Any]: ...
+
+    async def close(self) -> None: ...
+
+    def expected_wait_s(self) -> float: ...
+
+    @property
+    def queued_items(self) -> int: ...
+
+    @property
+    def queued_cost(self) -> float: ...
+
+    @property
+    def oldest_age_s(self) -> float: ...
+
+
 @dataclass(frozen=True, eq=False)
 class _Served:
     """A model behind its queue, which ends once nobody holds this any more."""
 
-    queue: BatchQueue[Any, Any]
+    queue: Queue
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,18 +78,19 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         # Apart, so that no text waits for a picture: reading one takes a thousand times longer.
         self._threads = {
-            modality: ThreadPoolExecutor(settings.prepare_threads, f"prepare-{modality}")
+            modality: Threads(settings.prepare_threads, f"prepare-{modality}")
             for modality in Modality
         }
         # Calls have their own: a long recording that is decoded must not hold up a live one.
-        self._listeners = ThreadPoolExecutor(settings.prepare_threads, "listen")
+        self._listeners = Threads(settings.prepare_threads, "listen")
         # And so has what takes gradients, a hundred times the work of an answer.
-        self._explainer = ThreadPoolExecutor(1, "explain")
+        self._explainer = Threads(1, "explain")
         self._explaining = 0
-        self._open: set[BatchQueue[Any, Any]] = set()
+        self._ray = _ray_engine(settings) if settings.engine == "ray" else None
+        self._open: set[Queue] = set()
         self._closing: set[asyncio.Task[None]] = set()
         served = {
-            name: self._serve(model)
+            name: self._serve(name, model)
             for name in NAMES
             if (model := getattr(models, name)) is not None
         }
@@ -73,6 +99,12 @@ class Runner:
     def models_of(self, call: Call) -> Models:
         """The models that answer `call`: what becomes of it is asked of these, not of `models`."""
         return self._generation(call).models
+
+    async def ready(self, **parts: Any) -> None:
+        """Once these models could answer; at once where they run in this process. Raises
+        UnavailableError where they cannot be started elsewhere."""
+        if self._ray is not None:
+            await self._ray.ready(parts)
 
     def promote(self, **parts: Any) -> None:
         """Serve these in place of the models of their names; calls that have begun keep theirs.
@@ -84,11 +116,13 @@ class Runner:
             absent = isinstance(part, UnavailableError)
             setattr(self.models, name, None if absent else part)
             self.models.missing.pop(name, None)
-            served.pop(name, None)
+            before = served.pop(name, None)
             if absent:
                 self.models.missing[name] = part
             elif name in NAMES:
-                served[name] = self._serve(part)
+                if before is not None:  # measured for this machine at the start
+                    part.max_batch_cost = before.queue.model.max_batch_cost
+                served[name] = self._serve(name, part)
         models = replace(self.models, missing=dict(self.models.missing))
         self._now = Generation(models, served)
 
@@ -125,10 +159,18 @@ class Runner:
         with call.stage(f"{name}.infer"):
             return await generation.served[name].queue.infer(items, call.deadline)
 
+    def queues(self) -> list[tuple[str, Queue | Threads]]:
+        """What waits, by stage; from any thread, for the metrics."""
+        threads = ((f"{modality}.prepare", line) for modality, line in self._threads.items())
+        models = ((f"{queue.model.name}.infer", queue) for queue in tuple(self._open))
+        return [*threads, ("listen", self._listeners), ("explain", self._explainer), *models]
+
     async def close(self) -> None:
         """Finish what was accepted."""
         queues, self._open = self._open, set()
         await asyncio.gather(*self._closing, *(queue.close() for queue in queues))
+        if self._ray is not None:
+            await asyncio.to_thread(self._ray.close)
         for threads in self._threads.values():
             threads.shutdown()
         self._listeners.shutdown()
@@ -139,28 +181,39 @@ class Runner:
             call.generation = self._now
         return call.generation
 
-    def _serve(self, model: Any) -> _Served:
-        queue = BatchQueue[Any, Any](
-            model,
-            max_queued_batches=self.settings.max_queued_batches,
-            batch_wait_s=self.settings.batch_wait_ms / 1000,
-        )
+    def _serve(self, name: str, model: Any) -> _Served:
+        queue: Queue
+        if self._ray is not None and name in self._ray.remote:
+            queue = self._ray.queue(name, model, metrics.batch_ended)
+        else:
+            queue = BatchQueue[Any, Any](
+                model,
+                max_queued_batches=self.settings.max_queued_batches,
+                batch_wait_s=self.settings.batch_wait_ms / 1000,
+                on_batch=metrics.batch_ended,
+            )
         self._open.add(queue)
         served = _Served(queue)
         # The last call that holds it may be let go in any thread, or after the loop has ended.
         weakref.finalize(served, self._unneeded, queue).atexit = False
         return served
 
-    def _unneeded(self, queue: BatchQueue[Any, Any]) -> None:
+    def _unneeded(self, queue: Queue) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._end, queue)
 
-    def _end(self, queue: BatchQueue[Any, Any]) -> None:
+    def _end(self, queue: Queue) -> None:
         if queue in self._open:
             self._open.remove(queue)
             task = self._loop.create_task(queue.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+def _ray_engine(settings: Settings) -> RayEngine:
+    from server.ray_engine.engine import RayEngine  # the extra is not always there
+
+    return RayEngine(settings)
 
 
 def _unless_late(call: Call, work: Callable[[], Result]) -> Result:

@@ -15,14 +15,19 @@ from server.alerts.service import ALERTS, AlertHandlers
 from server.calls.batch import OPERATIONS, CallJobs
 from server.calls.live import LiveCalls
 from server.catalogue import Catalogue
-from server.errors import AddressError
+from server.conversations.service import CONVERSATIONS, ConversationHandlers
 from server.feedback.service import FEEDBACK, FeedbackHandlers
 from server.follow import Followers
 from server.logs import LOG
 from server.models import Models
+from server.observe import metrics, probes, tracing
+from server.parsing import Parsing
 from server.pipeline import Pipeline
 from server.promotions import follow
-from server.rpc import Gate, service_handlers, stream_handlers, subscription_handlers
+from server.rpc import Gate, refusal, service_handlers, stream_handlers, subscription_handlers
+from server.security.guard import Guard
+from server.security.tls import listen
+from server.security.tokens import TokenFile, Tokens
 from server.settings import Settings
 from server.warmup import warm_up
 from training.learn.registry import Registry
@@ -35,38 +40,44 @@ LAST_ANSWERS_S = 1.0  # for health watchers and answers on their way, once all w
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises what `models.load` raises, and AddressError where the address cannot be bound.
+    Raises what `models.load`, `listen` and `Tokens` raise.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
+    guard = Guard(Tokens(TokenFile(settings.tokens)), refusal) if settings.tokens else None
     server = grpc.aio.server(
+        interceptors=[*([guard] if guard else []), Parsing()],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a twin
-        ]
+        ],
     )
-    address = f"{settings.host}:{settings.port}"
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError:
-        raise AddressError(f"{address} cannot be bound: it is in use, or not ours") from None
+    port = listen(server, settings)
+    if settings.otlp_endpoint:
+        tracing.begin(settings.otlp_endpoint)
     loaded = await asyncio.to_thread(models.load, settings)
     followers = await asyncio.to_thread(Followers.open, settings)
     pipeline = Pipeline(loaded, settings, followers)
     jobs = CallJobs(pipeline)
-    gate, streams = Gate(settings.max_concurrent_requests), Gate(settings.max_streams)
+    gate = Gate(settings.max_concurrent_requests, settings.max_request_s)
+    streams = Gate(settings.max_streams)
     registry = Registry.of_environment()
     promotions: asyncio.Task[None] | None = None
     try:
+        if settings.metrics_port is not None:
+            state = metrics.ServerState(pipeline, (gate, streams))
+            metrics.listen(settings.observe_host, settings.metrics_port, state)
+        await pipeline.runner.ready(**vars(loaded))
         await warm_up(pipeline.runner)
         if registry:
             promotions = asyncio.create_task(follow(pipeline.runner, registry))
         health_servicer = await _add_services(server, pipeline, jobs, gate, streams)
         _log_missing(loaded)
         await server.start()
+        probed = await probes.serve(health_servicer, settings)
         LOG.info("serving", extra={"address": f"{settings.host}:{port}", "device": loaded.device})
         await stop.wait()
         LOG.info("stopping")
@@ -76,11 +87,14 @@ async def serve(settings: Settings) -> None:
         )
         finished = all(drained)
         await server.stop(LAST_ANSWERS_S if finished else 0)
+        if probed:
+            await probed.stop(0)
     finally:
         if promotions:
             promotions.cancel()
         await pipeline.close()
         await asyncio.to_thread(followers.close)
+        await asyncio.to_thread(tracing.end)
     LOG.info("stopped", extra={"finished": finished})
 
 
@@ -96,6 +110,9 @@ async def _add_services(
     )
     alerting = followers.alerting
     alerts = AlertHandlers(alerting.log if alerting else None)
+    conversations = ConversationHandlers(
+        followers.store, followers.live, negative_below=settings.negative_below
+    )
     server.add_generic_rpc_handlers(
         (
             service_handlers(
@@ -123,6 +140,20 @@ async def _add_services(
                 },
                 gate,
             ),
+            service_handlers(
+                CONVERSATIONS,
+                {
+                    "ListConversations": conversations.list_conversations,
+                    "GetConversation": conversations.get_conversation,
+                    "ListTrends": conversations.list_trends,
+                },
+                gate,
+            ),
+            subscription_handlers(
+                CONVERSATIONS,
+                {"StreamConversations": conversations.stream_conversations},
+                streams,
+            ),
             service_handlers(ALERTS, {"ListAlerts": alerts.list_alerts}, gate),
             subscription_handlers(ALERTS, {"StreamAlerts": alerts.stream_alerts}, streams),
             service_handlers(
@@ -138,7 +169,8 @@ async def _add_services(
     )
     health_servicer = health.aio.HealthServicer()
     serving = health_pb2.HealthCheckResponse.SERVING
-    names = [service.full_name for service in (EMOTION, MODEL, FEEDBACK, ALERTS, OPERATIONS)]
+    services = (EMOTION, MODEL, FEEDBACK, CONVERSATIONS, ALERTS, OPERATIONS)
+    names = [service.full_name for service in services]
     for name in names:
         await health_servicer.set(name, serving)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

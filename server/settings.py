@@ -41,10 +41,32 @@ class Settings(BaseSettings):
     port: int = Field(default=50051, ge=0, le=65535, description="0 takes any free one")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     cpu_threads: int = Field(default=0, ge=0, description="of torch; 0 leaves it to torch")
+    engine: Literal["local", "ray"] = Field(default="local", description="where models run")
+    ray_address: str | None = Field(
+        default=None, description="a Ray cluster's; unset, one is started on this machine"
+    )
+    ray_text_replicas: PositiveInt = 1
+    ray_voice_replicas: PositiveInt = 1
+    ray_image_replicas: PositiveInt = 1
+    ray_gpus: float = Field(default=0.0, ge=0, description="of each replica; 0.5: two share one")
     weights: Path = Field(default=weights.FOLDER, description="folder of the bundle")
     whisper: str | None = Field(default=None, description="a checkpoint's name or path")
     whisper_dir: Path = Field(default_factory=_whisper_cache, description="downloaded checkpoints")
+    whisper_margin_s: float | None = Field(
+        default=None, ge=0, description="silence its encoder hears after speech; unset, all of 30 s"
+    )
     vision: str | None = Field(default=None, description="a Hugging Face model's name or folder")
+
+    tls_certificate: Path | None = Field(default=None, description="PEM of the server's chain")
+    tls_key: Path | None = Field(default=None, description="PEM of its private key")
+    tls_client_ca: Path | None = Field(
+        default=None, description="PEM of authorities; every client then needs a certificate"
+    )
+    allow_plaintext: bool = Field(default=False, description="no TLS, also to other machines")
+    tokens: Path | None = Field(default=None, description="file of 'emotion tokens create'")
+    allow_anonymous: bool = Field(
+        default=False, description="no tokens and no certificates, also to other machines"
+    )
 
     max_message_bytes: PositiveInt = 32 * 1024 * 1024
     max_text_characters: PositiveInt = 10_000
@@ -54,9 +76,11 @@ class Settings(BaseSettings):
     max_images: PositiveInt = 8
     max_messages: PositiveInt = 500
 
+    max_request_s: PositiveFloat = Field(default=600.0, description="whatever the deadline")
     max_concurrent_requests: PositiveInt = Field(default=64, description="of one method")
     prepare_threads: PositiveInt = Field(default=2, description="of each modality")
-    max_queued_batches: PositiveInt = Field(default=64, description="of one model")
+    max_decode_s: PositiveFloat = Field(default=30.0, description="of a recording or picture")
+    max_queued_batches: PositiveInt = Field(default=256, description="of one model")
     batch_wait_ms: float = Field(default=3.0, ge=0, description="from a batch's first item")
     drain_s: PositiveFloat = Field(default=30.0, description="for accepted requests at the end")
 
@@ -87,6 +111,19 @@ class Settings(BaseSettings):
     )
     max_alert_series: PositiveInt = Field(default=500, description="channels and tags watched")
 
+    observe_host: str = Field(
+        default="127.0.0.1", description="address of the next two, in plain text: no content"
+    )
+    metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="of Prometheus metrics; unset, there are none"
+    )
+    health_port: int | None = Field(
+        default=None, ge=0, le=65535, description="of gRPC health beside the server's own"
+    )
+    otlp_endpoint: str | None = Field(
+        default=None, description="a collector's URL, such as http://127.0.0.1:4317, for traces"
+    )
+
     def resolved_device(self) -> str:
         """``cpu`` or ``cuda``; torch decides where the setting is ``auto``.
 
@@ -96,6 +133,8 @@ class Settings(BaseSettings):
 
         if self.device == "cuda" and not torch.cuda.is_available():
             raise UnavailableError("torch finds no CUDA device", "use device cpu or auto")
+        if self.engine == "ray":  # the replicas have their own
+            return "cpu"
         if self.device == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
         return self.device

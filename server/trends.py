@@ -14,7 +14,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from server.store.records import StoredConversation
+    from server.moments import ConversationInfo
+    from server.store.records import ScoredConversation, StoredConversation
 
 CONFIDENCE = 0.95
 NONE = "–"  # the name of the group of those without a channel, or without a tag
@@ -56,18 +57,19 @@ class _Sum:
     n_negative: int = 0
     score: float = 0.0
 
-    def add(self, scores: Sequence[float], negative_below: float) -> None:
-        if not scores:
+    def add(self, mean: float | None, negative_below: float) -> None:
+        if mean is None:
             self.n_unscored += 1
             return
-        mean = sum(scores) / len(scores)
         self.n += 1
         self.n_negative += mean < negative_below
         self.score += mean
 
 
 def trends(
-    conversations: Iterable[StoredConversation], by: By, negative_below: float
+    conversations: Iterable[ScoredConversation | StoredConversation],
+    by: By,
+    negative_below: float,
 ) -> list[Trend]:
     """Hours and days in order, also those without conversations between; channels and tags with
     most conversations first. A conversation with several tags counts for each.
@@ -76,8 +78,8 @@ def trends(
     """
     sums: dict[str | datetime, _Sum] = {}
     for conversation in conversations:
-        for group in _groups(conversation, by):
-            sums.setdefault(group, _Sum()).add(conversation.customer_scores, negative_below)
+        for group in _groups(conversation.info, by):
+            sums.setdefault(group, _Sum()).add(conversation.mean_score, negative_below)
     if by in (By.HOUR, By.DAY):
         times = sorted(time for time in sums if isinstance(time, datetime))
         step = timedelta(hours=1) if by is By.HOUR else timedelta(days=1)
@@ -86,8 +88,7 @@ def trends(
     return sorted(named, key=lambda trend: (-trend.n - trend.n_unscored, trend.name))
 
 
-def _groups(conversation: StoredConversation, by: By) -> Iterable[str | datetime]:
-    info = conversation.info
+def _groups(info: ConversationInfo, by: By) -> Iterable[str | datetime]:
     if by is By.CHANNEL:
         return [info.channel or NONE]
     if by is By.TAG:
@@ -152,7 +153,7 @@ def show(
         raise InputError("a name that ends in .html or .png is needed", "--plot")
     below = WatchOptions().negative_below if negative_below is None else negative_below
     with closing(Archive(store, create=False)) as archive:
-        found = trends(archive.conversations(_utc(since), _utc(until)), by, below)
+        found = trends(archive.scores(_utc(since), _utc(until)), by, below)
     if plot is not None:
         from server.trend_plot import draw
 

@@ -15,22 +15,27 @@ from google.protobuf.message import DecodeError, Message
 
 from modalities.errors import InputError
 from server.errors import RejectedError
+from server.security import fields
 
 Request = TypeVar("Request", bound=Message)
 
 
 def parse(request_class: type[Request], raw: bytes) -> Request:
-    """Raises RejectedError where `raw` is no such message, or a string in it is not UTF-8."""
+    """Raises RejectedError where `raw` is no such message, or a string in it is not UTF-8, or a
+    field is out of bounds."""
     try:
-        return request_class.FromString(raw)
+        request = request_class.FromString(raw)
     except DecodeError:
         name = request_class.DESCRIPTOR.name
+    else:
+        fields.check(request)
+        return request
     try:
         twin = _twin(request_class.DESCRIPTOR).FromString(raw)
     except DecodeError:
         raise RejectedError([InputError(f"the bytes are not an {name}")]) from None
-    fields = list(_not_utf8(twin, request_class.DESCRIPTOR, ""))
-    raise RejectedError([InputError("not valid UTF-8", field) for field in fields])
+    at = _not_utf8(twin, request_class.DESCRIPTOR, "")
+    raise RejectedError([InputError("not valid UTF-8", field) for field in at])
 
 
 @cache

@@ -36,8 +36,9 @@ def adapt(
     layers, embeddings  modules inside the encoder, the layers from the lowest to the highest
     total_steps         optimizer steps of the whole run, for AdaLoRA's schedule
 
-    LoRA: Hu et al., ICLR 2022, on every linear layer that is not frozen; AdaLoRA: Zhang et al.,
-    ICLR 2023. With either only the adapters train; heads outside of the encoder always do.
+    LoRA: Hu et al., ICLR 2022, on every linear layer and two-dimensional convolution that is not
+    frozen; AdaLoRA: Zhang et al., ICLR 2023, on every linear layer. With either only the adapters
+    train; heads outside of the encoder always do.
     Raises InputError where there are fewer layers than to freeze or none to adapt.
     """
     if options.freeze > len(layers):
@@ -46,15 +47,16 @@ def adapt(
         module.requires_grad_(False)
     if options.peft is None:
         return encoder
+    kinds = (nn.Linear, nn.Conv2d) if options.peft == "lora" else (nn.Linear,)
     name_of = {module: name for name, module in encoder.named_modules()}
     targets = [
         name_of[module]
         for layer in layers[options.freeze :]
         for module in layer.modules()
-        if isinstance(module, nn.Linear)
+        if isinstance(module, kinds)
     ]
     if not targets:
-        raise InputError("no linear layer is left to adapt", "peft")
+        raise InputError("no layer is left that it can adapt", "peft")
     return _wrapped(encoder, targets, options, total_steps)
 
 

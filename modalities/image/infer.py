@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalities import checkpoint
+from modalities.device import default_precision, to_device
 from modalities.image.kinds import ImageKind
 from modalities.image.model import SIZE, VisionDimensions, VisionModel
 from modalities.reading import Quality, Reading, Source
@@ -54,6 +55,7 @@ class VisionReader:
     """A BatchModel over VisionItems; cost in pixels."""
 
     name = "image"
+    cost_unit = "pixels"
     # What the embedded encoder has learned; of any other picture it knows nothing.
     kinds = frozenset({ImageKind.FACE, ImageKind.STICKER})
 
@@ -67,6 +69,7 @@ class VisionReader:
         self.model = VisionModel(self.dims)
         self.model.load_state_dict(saved.state)
         self.model.eval().to(device)
+        self.precision = self.model.precision = default_precision(device)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> VisionReader:
@@ -81,7 +84,8 @@ class VisionReader:
         """One Reading (source VISION) an item."""
         stacked = torch.from_numpy(np.stack([item.pixels for item in items]))  # (b, s, s, 3)
         face = torch.tensor([item.quality.face > 0 for item in items])  # (b,)
-        sentiment, emotions, pooled = self.model(stacked.permute(0, 3, 1, 2).to(self.device))
+        pixels = to_device(stacked, self.device).permute(0, 3, 1, 2)
+        sentiment, emotions, pooled = self.model(pixels)
         sentiment = self.calibration.log_probabilities("sentiment", sentiment.cpu(), face).numpy()
         emotions = self.calibration.log_probabilities("emotion", emotions.cpu(), face).numpy()
         embedding = pooled.cpu().numpy()

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from modalities.device import autocast
 from modalities.reading import EMOTIONS, SENTIMENTS
 
 SIZE = 48  # side of the embedded model's input, pixels: FER2013's
@@ -63,6 +64,7 @@ class VisionModel(nn.Module):
     def __init__(self, dims: VisionDimensions, dropout: float = 0.0) -> None:
         super().__init__()
         self.dims = dims
+        self.precision = torch.float32  # of the encoder
         config = AutoConfig.for_model(**dims.config)
         self.backbone = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
         without_pooler(self.backbone)
@@ -74,7 +76,10 @@ class VisionModel(nn.Module):
         self.emotion_head = nn.Linear(width, dims.n_emotions)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        states = self.backbone(self._normal(pixels.float())).last_hidden_state
+        values = self._normal(pixels.float())
+        with autocast(pixels.device, self.precision):
+            states = self.backbone(values).last_hidden_state
+        states = states.float()
         # A ViT's positions (b, t, d) or a ConvNet's (b, d, h, w), the mean over them: a published
         # ViT's own pooler was made for its pre-training task, or is missing.
         pooled = states.mean(1) if states.ndim == 3 else states.mean((2, 3))  # (b, d)

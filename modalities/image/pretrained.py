@@ -57,6 +57,8 @@ class PretrainedVisionReader:
     """A BatchModel over VisionItems of any kind of picture; cost in pixels."""
 
     name = "image"
+    cost_unit = "pixels"
+    precision = torch.float32
     kinds = frozenset({ImageKind.FACE, ImageKind.STICKER, ImageKind.PHOTO})
 
     def __init__(

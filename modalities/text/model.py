@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from modalities.device import autocast
 from modalities.reading import EMOTIONS, SENTIMENTS
 from modalities.text.wide import WidePath
 
@@ -36,6 +37,7 @@ class TextModel(nn.Module):
     def __init__(self, dims: TextDimensions) -> None:
         super().__init__()
         self.dims = dims
+        self.precision = torch.float32  # of the encoder
         config = AutoConfig.for_model(**dims.encoder)
         self.encoder = without_pooler(AutoModel.from_config(config))
         self.dropout = nn.Dropout(2 * getattr(config, "hidden_dropout_prob", 0.1))
@@ -50,7 +52,9 @@ class TextModel(nn.Module):
 
     def deep(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `forward` gives, without the wide path."""
-        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # (b, t, d)
+        with autocast(ids.device, self.precision):
+            states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        states = states.float()  # (b, t, d)
         real = mask.unsqueeze(-1).bool()  # (b, t, 1)
         # Mean and max together: the mean says what the text is about, the max keeps one
         # strong word in a long review from being averaged away.
@@ -70,10 +74,8 @@ def without_pooler(encoder: nn.Module) -> nn.Module:
 
 def pad(windows: Sequence[tuple[int, ...]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Windows of mixed lengths → ids (b, t) padded with `pad_id` and their mask (b, t)."""
-    longest = max(map(len, windows))
-    ids = torch.full((len(windows), longest), pad_id)
-    mask = torch.zeros(len(windows), longest, dtype=torch.long)
-    for row, window in enumerate(windows):
-        ids[row, : len(window)] = torch.tensor(window)
-        mask[row, : len(window)] = 1
+    lengths = torch.tensor([len(window) for window in windows])
+    longest = int(lengths.max())
+    ids = torch.tensor([[*window, *[pad_id] * (longest - len(window))] for window in windows])
+    mask = (torch.arange(longest) < lengths.unsqueeze(1)).long()
     return ids, mask

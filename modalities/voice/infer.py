@@ -6,6 +6,7 @@ decoder the last.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from whisper.audio import CHUNK_LENGTH, N_SAMPLES_PER_TOKEN, pad_or_trim
+from whisper.audio import FRAMES_PER_SECOND, HOP_LENGTH, N_SAMPLES_PER_TOKEN, pad_or_trim
 from whisper.model import Whisper
 
 from modalities import checkpoint
+from modalities.device import autocast, default_precision, to_device
 from modalities.errors import UnavailableError
+from modalities.model import alike
 from modalities.reading import Quality, Reading, Source
 from modalities.voice import whisper_checkpoint
 from modalities.voice.model import (
@@ -33,6 +36,7 @@ from modalities.voice.model import (
 from modalities.voice.prepare import Segment
 from modalities.voice.transcribe import Transcript, transcribe
 
+ENCODE_S = 30.0
 TRANSCRIPT_REMEDY = "emotion models pull small, then start with --whisper small"
 
 
@@ -56,6 +60,7 @@ class SegmentResult:
 class VoiceReader:
     """A BatchModel over speech segments; cost in seconds that the encoder runs over."""
 
+    cost_unit = "seconds"
     max_batch_cost = 240.0
 
     def __init__(
@@ -68,6 +73,7 @@ class VoiceReader:
         device: str,
         head: EmotionHead | None = None,
         fallback: VoiceReader | None = None,
+        margin_s: float | None = None,
     ) -> None:
         self.name, self.revision, self.device = name, revision, device
         self.embedded = model if isinstance(model, VoiceModel) else None
@@ -75,6 +81,15 @@ class VoiceReader:
         self.encoder, self.head, self.dims = model.encoder, head, dims
         self.temperature = temperature
         self.fallback = fallback  # reads the emotion where a Whisper checkpoint has no head
+        self.margin_s = margin_s
+        self.precision = default_precision(device)
+        if self.embedded is not None:
+            self.embedded.precision = self.precision
+            if device == "cpu":  # what is larger leaves the processor's cache
+                self.max_batch_cost = 60.0
+        # Of one pass over Whisper's encoder: on a CPU, states that leave its cache cost more than
+        # a larger matrix product gains. The decoder gains by every row.
+        self.encode_cost = ENCODE_S if device == "cpu" else self.max_batch_cost
         self.encoder_passes = 0  # segments encoded so far
 
     @classmethod
@@ -98,14 +113,20 @@ class VoiceReader:
 
     @classmethod
     def load_whisper(
-        cls, name_or_path: str, whisper_dir: Path, device: str, fallback: Path
+        cls,
+        name_or_path: str,
+        whisper_dir: Path,
+        device: str,
+        fallback: Path,
+        margin_s: float | None = None,
     ) -> VoiceReader:
         """A Whisper checkpoint: transcripts, and emotion by the head that lies beside it.
 
         The head is `<checkpoint's stem>.emotion.safetensors`; without one the embedded checkpoint
         `fallback` reads the emotion in a pass of its own. Raises UnavailableError where the
         checkpoint is not at hand or cannot be read, or its head is another checkpoint's.
-        Whisper was trained on 30 seconds, silence included: its encoder runs on all of them.
+        Whisper was trained on 30 seconds, silence included: its encoder runs on all of them,
+        unless `margin_s` seconds after a segment are known to be enough for this checkpoint.
         """
         path = whisper_checkpoint.locate(name_or_path, whisper_dir)
         whisper = whisper_checkpoint.load(name_or_path, path, device)
@@ -126,6 +147,7 @@ class VoiceReader:
             device,
             head,
             None if head else cls.load(fallback, device),
+            margin_s,
         )
 
     @property
@@ -133,73 +155,112 @@ class VoiceReader:
         return f"{self.name}@{self.revision}"
 
     def cost(self, item: Segment) -> float:
-        return CHUNK_LENGTH if self.whisper else item.duration_s
+        if self.whisper is None:
+            return item.duration_s
+        return frames_heard(len(item.samples), self.dims, self.margin_s) / FRAMES_PER_SECOND
 
     @torch.inference_mode()
     def infer(self, items: Sequence[Segment]) -> list[SegmentResult]:
         """One result a segment: its Reading (source VOICE), if it asks for it, and its transcript,
         if any."""
         transcripts: Sequence[Transcript | None] = [None] * len(items)
-        rows = [row for row, item in enumerate(items) if item.emotion]
-        felt = [items[row] for row in rows]
-        found: list[Reading] = []
+        heard: dict[int, Tensor] = {}  # by place, as `felt`
+        felt: dict[int, Reading] = {}
+        asked = [place for place, item in enumerate(items) if item.emotion]
         if self.whisper is not None:
             self.encoder_passes += len(items)
-            states, positions = encode_whisper(self.encoder, self._waves(items), self.dims)
-            transcripts = transcribe(self.whisper, states[-1], items)
-            if self.head is not None and felt:
-                logits = self.head([state[rows] for state in states], positions[rows])
-                found = self._readings(logits, felt)
-        elif self.embedded is not None and felt:
-            self.encoder_passes += len(felt)
-            frames, lengths = collate([features(wave, self.dims) for wave in self._waves(felt)])
-            found = self._readings(self.embedded(frames, lengths.to(self.device)), felt)
+            for places in alike([self.cost(item) for item in items], self.encode_cost):
+                waves = self._waves([items[place] for place in places])
+                states, positions = encode_whisper(
+                    self.encoder, waves, self.dims, self.margin_s, self.precision
+                )
+                for row, place in enumerate(places):
+                    n_heard = frames_heard(len(waves[row]), self.dims, self.margin_s) // 2
+                    heard[place] = states[-1][row, :n_heard]
+                rows = [row for row, place in enumerate(places) if items[place].emotion]
+                if self.head is not None and rows:
+                    logits = self.head([state[rows] for state in states], positions[rows])
+                    felt |= self._readings(logits, items, [places[row] for row in rows])
+            with autocast(self.device, self.precision):
+                transcripts = transcribe(self.whisper, [heard[p] for p in range(len(items))], items)
+        elif self.embedded is not None:
+            self.encoder_passes += len(asked)
+            for group in alike([self.cost(items[place]) for place in asked], self.max_batch_cost):
+                places = [asked[row] for row in group]
+                waves = self._waves([items[place] for place in places])
+                frames, lengths = collate([features(wave, self.dims) for wave in waves])
+                logits = self.embedded(frames, lengths.to(self.device))
+                felt |= self._readings(logits, items, places)
         if self.fallback is not None:
-            found = [result.reading for result in self.fallback.infer(felt)]
-        of_row = dict(zip(rows, found, strict=True))
+            found = self.fallback.infer([items[place] for place in asked])
+            felt = {place: result.reading for place, result in zip(asked, found, strict=True)}
         return [
             SegmentResult(
-                of_row.get(row),
+                felt.get(place),
                 transcript,
                 emotion_model=(self.fallback or self).model,
                 transcript_model=self.model if self.whisper else None,
             )
-            for row, transcript in enumerate(transcripts)
+            for place, transcript in enumerate(transcripts)
         ]
 
     def _waves(self, items: Sequence[Segment]) -> list[Tensor]:
-        return [torch.from_numpy(item.samples).to(self.device) for item in items]
+        return [to_device(torch.from_numpy(item.samples), self.device) for item in items]
 
     def _readings(
-        self, heard: tuple[Tensor, Tensor, Tensor], items: Sequence[Segment]
-    ) -> list[Reading]:
-        """Of a head's logits (b, 3) and (b, 7) and embeddings (b, e)."""
+        self,
+        heard: tuple[Tensor, Tensor, Tensor],
+        items: Sequence[Segment],
+        places: Sequence[int],
+    ) -> dict[int, Reading]:
+        """By place, of a head's logits (b, 3) and (b, 7) and embeddings (b, e) for some items."""
         sentiment, emotions, pooled = heard
         sentiment = pooled_sentiment(sentiment, emotions)
         log_sentiment = log_softmax(sentiment, self.temperature["sentiment"])  # (b, 3)
         log_emotions = log_softmax(emotions, self.temperature["emotion"])  # (b, 7)
         embeddings = pooled.float().cpu().numpy()
-        return [
-            Reading(
+        return {
+            place: Reading(
                 Source.VOICE,
                 log_sentiment[row],
                 log_emotions[row],
                 embeddings[row],
-                Quality(speech_s=item.duration_s, snr_db=item.snr_db),
+                Quality(speech_s=items[place].duration_s, snr_db=items[place].snr_db),
             )
-            for row, item in enumerate(items)
-        ]
+            for row, place in enumerate(places)
+        }
 
 
 def encode_whisper(
-    encoder: torch.nn.Module, waves: Sequence[Tensor], dims: VoiceDimensions
+    encoder: torch.nn.Module,
+    waves: Sequence[Tensor],
+    dims: VoiceDimensions,
+    margin_s: float | None = None,
+    precision: torch.dtype = torch.float32,
 ) -> tuple[list[Tensor], Tensor]:
-    """`encode` over 30 seconds each, as Whisper was trained; positions (b,) hold sound."""
-    mel = torch.stack([features(pad_or_trim(wave), dims) for wave in waves])  # (b, n_mels, 3000)
-    lengths = torch.full((len(waves),), mel.shape[-1], device=mel.device)
-    states, full = encode(encoder, mel, lengths)
-    heard = torch.tensor([max(1, len(wave) // N_SAMPLES_PER_TOKEN) for wave in waves])
-    return states, heard.to(full.device).minimum(full)
+    """`encode` over `frames_heard` of each wave; positions (b,) hold sound."""
+    n_frames = [frames_heard(len(wave), dims, margin_s) for wave in waves]
+    mel, lengths = collate(
+        [
+            features(pad_or_trim(wave, n * HOP_LENGTH), dims)
+            for wave, n in zip(waves, n_frames, strict=True)
+        ]
+    )  # (b, n_mels, t)
+    with autocast(mel.device, precision):
+        states, full = encode(encoder, mel, lengths.to(mel.device))
+    sound = torch.tensor([max(1, len(wave) // N_SAMPLES_PER_TOKEN) for wave in waves])
+    return states, sound.to(full.device).minimum(full)
+
+
+def frames_heard(n_samples: int, dims: VoiceDimensions, margin_s: float | None) -> int:
+    """Mel frames that a Whisper encoder runs over for so many samples, an even number.
+
+    All 30 seconds, as Whisper was trained, or the segment and `margin_s` seconds of silence.
+    """
+    most = 2 * dims.n_ctx
+    if margin_s is None:
+        return most
+    return min(most, 2 * math.ceil(n_samples / (2 * HOP_LENGTH) + 50 * margin_s))
 
 
 def head_path_of(whisper_path: Path) -> Path:

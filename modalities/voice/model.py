@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from whisper.audio import HOP_LENGTH, log_mel_spectrogram
 from whisper.model import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 
+from modalities.device import autocast
 from modalities.reading import EMOTIONS, SENTIMENT_GROUPS, SENTIMENTS, Array
 from modalities.voice.prosody import N_PROSODY, VOICED, functionals, n_functionals, prosody
 from modalities.voice.wide import Logits, WidePath, weighed
@@ -98,6 +99,7 @@ class VoiceModel(nn.Module):
         super().__init__()
         self.dims = dims
         self.dropout = dropout
+        self.precision = torch.float32  # of the encoder
         self.encoder = AudioEncoder(
             dims.n_inputs, dims.n_ctx, dims.n_state, dims.n_head, dims.n_layer
         )
@@ -134,7 +136,8 @@ class VoiceModel(nn.Module):
         if self.dims.n_wide:
             heard = torch.cat([mel, _voice_rows(frames[:, self.dims.n_mels :], inside)], 1)
         dropout = self.dropout if self.head.training else 0.0
-        states, positions = encode(self.encoder, heard, lengths, dropout)
+        with autocast(heard.device, self.precision):
+            states, positions = encode(self.encoder, heard, lengths, dropout)
         logits: tuple[Tensor, Tensor, Tensor] = self.head(states, positions)
         return logits
 

@@ -1,20 +1,20 @@
-"""Encoded speech → text, by openai-whisper's own decoder, many segments at a time."""
+"""Encoded speech → text with Whisper's decoder, many segments at a time."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, SAMPLE_RATE
-from whisper.decoding import DecodingOptions, DecodingResult, decode
+from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
 from whisper.timing import find_alignment, merge_punctuations
 from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, get_tokenizer
 
 from modalities.errors import InputError
+from modalities.voice.greedy import decode
 from modalities.voice.prepare import Segment
 
 # Greedy and without a prompt: a segment's text does not depend on what came before it. The VAD
@@ -66,27 +66,26 @@ def language_code(name: str) -> str:
     return code
 
 
-def transcribe(whisper: Whisper, features: Tensor, segments: Sequence[Segment]) -> list[Transcript]:
-    """Decode encoded segments, features (b, n_audio_ctx, d); one transcript for each.
+def transcribe(
+    whisper: Whisper, heard: Sequence[Tensor], segments: Sequence[Segment]
+) -> list[Transcript]:
+    """Decode encoded segments, (t, d) each with t ≤ n_audio_ctx; one transcript for each.
 
     The encoder is not run again. Tokens are those of `whisper.decode` with OPTIONS.
     """
-    by_language: dict[str | None, list[int]] = defaultdict(list)
-    for row, segment in enumerate(segments):
-        language = segment.language if whisper.is_multilingual else "en"
-        by_language[language and language_code(language)].append(row)
-    results: dict[int, DecodingResult] = {}
-    for language, rows in by_language.items():
-        decoded = decode(whisper, features[rows], OPTIONS, language=language)
-        results.update(zip(rows, decoded, strict=True))
+    languages = [
+        (segment.language and language_code(segment.language)) if whisper.is_multilingual else "en"
+        for segment in segments
+    ]
+    results = decode(whisper, heard, languages, OPTIONS)
     return [
-        _transcript(whisper, features[row], segment, results[row])
-        for row, segment in enumerate(segments)
+        _transcript(whisper, states, segment, result)
+        for states, segment, result in zip(heard, segments, results, strict=True)
     ]
 
 
 def _transcript(
-    whisper: Whisper, features: Tensor, segment: Segment, result: DecodingResult
+    whisper: Whisper, states: Tensor, segment: Segment, result: DecodingResult
 ) -> Transcript:
     dropped = _dropped(result)
     return Transcript(
@@ -96,7 +95,7 @@ def _transcript(
         avg_logprob=result.avg_logprob,
         no_speech_prob=result.no_speech_prob,
         compression_ratio=result.compression_ratio,
-        words=_words(whisper, features, segment, result) if segment.words and not dropped else (),
+        words=_words(whisper, states, segment, result) if segment.words and not dropped else (),
         dropped=dropped,
     )
 
@@ -123,7 +122,7 @@ class _Encoded:
 
 
 def _words(
-    whisper: Whisper, features: Tensor, segment: Segment, result: DecodingResult
+    whisper: Whisper, states: Tensor, segment: Segment, result: DecodingResult
 ) -> tuple[Word, ...]:
     tokenizer = get_tokenizer(
         whisper.is_multilingual,
@@ -133,7 +132,7 @@ def _words(
     )
     text_tokens = [token for token in result.tokens if token < tokenizer.eot]
     n_frames = len(segment.samples) // HOP_LENGTH
-    alignment = find_alignment(_Encoded(whisper), tokenizer, text_tokens, features, n_frames)
+    alignment = find_alignment(_Encoded(whisper), tokenizer, text_tokens, states, n_frames)
     merge_punctuations(alignment, PREPENDED, APPENDED)
     longest_s = len(segment.samples) / SAMPLE_RATE
     return tuple(

@@ -48,6 +48,16 @@ class WatchOptions:
 
 
 @dataclass
+class ScopeState:
+    """Of one scope's series: how many there are, how many are in a spike, and, overall, the share
+    of negative ones among the last conversations."""
+
+    series: int = 0
+    spikes: int = 0
+    negative_share: float | None = None
+
+
+@dataclass
 class _Watched:
     series: Series = field(default_factory=Series)
     episode: str = ""  # the id of its last spike
@@ -103,6 +113,17 @@ class Watch:
                 ended_at.timestamp(),
             )
         )
+
+    def states(self) -> dict[str, ScopeState]:
+        """By scope, "overall", "channel" and "tag"; from any thread."""
+        states = {scope: ScopeState() for scope in ("overall", "channel", "tag")}
+        for (scope, _), watched in tuple(self._watched.items()):
+            state, series = states[Alert.Scope.Name(scope).lower()], watched.series
+            state.series += 1
+            state.spikes += series.before is not None
+            if scope == Alert.OVERALL and (last := tuple(series.spike or series.calm)):
+                state.negative_share = sum(negative for _, negative in last) / len(last)
+        return states
 
     def wait(self) -> None:
         """Until all that ended is counted."""

@@ -57,6 +57,9 @@ def score_calls(
     score_unknown_roles: Annotated[
         bool, typer.Option(help="Score the emotion of channels of unknown role, too.")
     ] = False,
+    engine: Annotated[
+        str | None, typer.Option(help="local, or ray: on all machines of a Ray cluster.")
+    ] = None,
     device: Device = None,
     whisper: Whisper = None,
     whisper_dir: WhisperDir = None,
@@ -68,7 +71,9 @@ def score_calls(
     is new or was changed, and tries again what failed. Exit status: 0 all is scored, 3 some
     recordings are not (each with its reason in the column `error`), 2 nothing to do.
     """
-    settings = settings_of(other, device=device, whisper=whisper, whisper_dir=whisper_dir)
+    settings = settings_of(
+        other, engine=engine, device=device, whisper=whisper, whisper_dir=whisper_dir
+    )
     from modalities.errors import InputError
     from server.analysis import Role
     from server.calls.jobs import find
@@ -113,12 +118,18 @@ async def _run(
     from server.runner import naming
 
     logs.configure()
-    async with Pipeline(models.load(settings, pictures=False), settings) as pipeline:
+    here = settings.model_copy(update={"engine": "local"})  # what reads no recording with ray
+    async with Pipeline(models.load(settings, pictures=False), here) as pipeline:
         with naming("--out"):
             job = Job(recordings, out, options, pipeline)
         drawing = asyncio.create_task(_draw(job.progress))
         try:
-            await job.run(settings.calls_at_once)
+            if settings.engine == "ray":
+                from server.ray_engine import calls
+
+                await calls.run(job, settings)
+            else:
+                await job.run(settings.calls_at_once)
         finally:
             drawing.cancel()
             await asyncio.wait([drawing])

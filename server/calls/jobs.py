@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -142,7 +142,7 @@ class Job:
             raise pipeline.models.missing["voice"]
         self.recordings, self.options, self.pipeline = recordings, options, pipeline
         self._turn = turn
-        self.models = _revisions(pipeline.models)
+        self.models = revisions(pipeline.models)
         self.journal = Journal(out, _described(options, pipeline.settings) | self.models)
         self.progress = Progress(len(recordings), sum(one.size_bytes for one in recordings))
 
@@ -151,13 +151,14 @@ class Job:
         has its reason in the table and in `progress`. Cancelled, it leaves a journal from which
         another run goes on."""
         try:
-            left = iter(self._left())
+            left = iter(self.left())
             await together([self._work(left) for _ in range(calls_at_once)])
-            await _to_its_end(self.journal.finish)
+            await self.finish()
         finally:
             self.journal.close()
 
-    def _left(self) -> list[Recording]:
+    def left(self) -> list[Recording]:
+        """What no earlier run has scored."""
         left = []
         for recording in self.recordings:
             if self.journal.has(recording):
@@ -169,27 +170,42 @@ class Job:
 
     async def _work(self, left: Iterable[Recording]) -> None:
         for recording in left:
-            row = await self._row(recording)
-            await asyncio.to_thread(self.journal.add, row)
-            if row["error"]:
-                self.progress.failures[recording.name] = row["error"]
-            self.progress.add(recording)
+            heard = self.progress.heard
+            row = await row_of(recording, self.pipeline, self.options, heard, self._turn)
+            await self.keep(recording, row)
 
-    async def _row(self, recording: Recording) -> dict[str, Any]:
-        try:
-            call = await score(
-                recording.path, self.pipeline, self.options, self.progress.heard, self._turn
-            )
-            return await asyncio.to_thread(table.scored_row, recording, call)
-        except InputError as error:
-            return table.failed_row(recording, table.UNREADABLE, error.reason)
-        except OSError as error:
-            return table.failed_row(recording, table.UNREADABLE, error.strerror or "not readable")
-        except EmotionError:
-            raise  # it would be the same with every other recording
-        except Exception:
-            LOG.exception("recording failed")
-            return table.failed_row(recording, table.FAILED, "the service failed on it")
+    async def keep(self, recording: Recording, row: Mapping[str, Any]) -> None:
+        """In the journal, and in `progress`."""
+        await asyncio.to_thread(self.journal.add, row)
+        if row["error"]:
+            self.progress.failures[recording.name] = row["error"]
+        self.progress.add(recording)
+
+    async def finish(self) -> None:
+        """Write the table."""
+        await _to_its_end(self.journal.finish)
+
+
+async def row_of(
+    recording: Recording,
+    pipeline: Pipeline,
+    options: CallOptions,
+    heard: Callable[[float], None],
+    turn: AbstractAsyncContextManager[Any] = AT_ONCE,
+) -> dict[str, Any]:
+    """Of `table.NESTED`, for a recording that cannot be scored, too; arguments as for `score`."""
+    try:
+        call = await score(recording.path, pipeline, options, heard, turn)
+        return await asyncio.to_thread(table.scored_row, recording, call)
+    except InputError as error:
+        return table.failed_row(recording, table.UNREADABLE, error.reason)
+    except OSError as error:
+        return table.failed_row(recording, table.UNREADABLE, error.strerror or "not readable")
+    except EmotionError:
+        raise  # it would be the same with every other recording
+    except Exception:
+        LOG.exception("recording failed")
+        return table.failed_row(recording, table.FAILED, "the service failed on it")
 
 
 async def _to_its_end(work: Callable[[], None]) -> None:
@@ -215,7 +231,7 @@ def _described(options: CallOptions, settings: Settings) -> dict[str, str]:
     }
 
 
-def _revisions(models: Models) -> dict[str, str]:
+def revisions(models: Models) -> dict[str, str]:
     """Of the models that read calls."""
     names = {"fusion", "voice"}
     if models.voice and models.voice.whisper:

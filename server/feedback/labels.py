@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Engine, Row, Select, insert, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
-from modalities.errors import InputError, UnavailableError
+from modalities.errors import InputError
 from modalities.reading import EMOTIONS, SENTIMENTS
 from server.errors import NotFoundError
 from server.feedback.schema import FEEDBACK
-from server.store.database import writing
+from server.store.database import answering, writing
 from server.store.schema import CONVERSATION, MOMENT
 
 Kind = Literal["emotion", "sentiment", "score"]
@@ -71,7 +71,7 @@ class Labels:
         Raises NotFoundError where the store lacks the analysis or the moment, InputError where
         the request_id was used for another label.
         """
-        with _answering():
+        with answering():
             if (known := self._find(label.request_id)) is not None:
                 return _same(known, label)
             moment = (
@@ -107,12 +107,12 @@ class Labels:
         query = _query().order_by(FEEDBACK.c.id.desc()).limit(n)
         if before is not None:
             query = query.where(FEEDBACK.c.id < before)
-        with _answering(), self.engine.connect() as connection:
+        with answering(), self.engine.connect() as connection:
             return [_label(row) for row in connection.execute(query)]
 
     def latest(self) -> Iterator[Label]:
         """Of every moment that has one its newest label, in the order in which they came."""
-        with _answering(), self.engine.connect() as connection:
+        with answering(), self.engine.connect() as connection:
             rows = connection.execute(_query().order_by(FEEDBACK.c.id)).all()
         newest = {(row.conversation, row.number): row for row in rows}
         yield from (_label(row) for row in sorted(newest.values(), key=lambda row: row.id))
@@ -121,17 +121,6 @@ class Labels:
         with self.engine.connect() as connection:
             row = connection.execute(_query().where(FEEDBACK.c.request_id == request_id)).first()
         return None if row is None else _label(row)
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        raise UnavailableError(
-            f"the store does not answer ({type(error.orig).__name__})",
-            "try again once its database runs",
-        ) from error
 
 
 def _query() -> Select[Any]:

@@ -13,13 +13,19 @@ from sqlalchemy import ColumnElement, Engine, Row, and_, delete, func, insert, s
 from sqlalchemy.sql import or_
 
 from modalities.reading import Source
+from server.analysis import Role
 from server.moments import Advice
 from server.store import rows
 from server.store.database import connect, purge, writing
-from server.store.records import ContentNotStoredError, StoredConversation
+from server.store.records import (
+    ContentNotStoredError,
+    ScoredConversation,
+    StoredConversation,
+)
 from server.store.schema import ADVICE, CONTENT, CONVERSATION, METADATA, MOMENT, READING
 
 PAGE = 32  # conversations that are held at once
+SCORES_PAGE = 1000  # the same, without their moments
 
 
 class Archive:
@@ -54,6 +60,52 @@ class Archive:
                 return
             last = found[-1]
 
+    def scores(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        newest: int | None = None,
+    ) -> Iterator[ScoredConversation]:
+        """Those that began in [since, until), of them the `newest` at most, the newest first."""
+        scored = and_(
+            MOMENT.c.conversation == CONVERSATION.c.key,
+            MOMENT.c.role == Role.CUSTOMER.value,
+            MOMENT.c.score.is_not(None),
+        )
+        began = CONVERSATION.c.started_at
+        query = (
+            select(CONVERSATION, func.avg(MOMENT.c.score).label("mean_score"))
+            .outerjoin(MOMENT, scored)
+            .group_by(CONVERSATION.c.key)
+            .order_by(began.desc())
+            .limit(newest)
+        )
+        if since is not None:
+            query = query.where(began >= since)
+        if until is not None:
+            query = query.where(began < until)
+        with self.engine.connect().execution_options(yield_per=SCORES_PAGE) as connection:
+            for row in connection.execute(query):
+                yield ScoredConversation(rows.info(row), row.mean_score)
+
+    def newest(
+        self, n: int, before: tuple[datetime, int] | None = None
+    ) -> list[StoredConversation]:
+        """The `n` that began last, the newest first; of those before one that began then and has
+        that key."""
+        order = (CONVERSATION.c.started_at.desc(), CONVERSATION.c.key.desc())
+        query = select(CONVERSATION).order_by(*order).limit(n)
+        if before is not None:
+            began, key = before
+            same = and_(CONVERSATION.c.started_at == began, CONVERSATION.c.key < key)
+            query = query.where(or_(CONVERSATION.c.started_at < began, same))
+        return self._read(query)[1]
+
+    def get(self, key: int) -> StoredConversation | None:
+        """The one of that key; None where there is none."""
+        found = self._read(select(CONVERSATION).where(CONVERSATION.c.key == key))[1]
+        return found[0] if found else None
+
     def find(self, request_id: str) -> list[StoredConversation]:
         """Those of a request, of which a batch has many."""
         return self._read(select(CONVERSATION).where(CONVERSATION.c.request_id == request_id))[1]
@@ -69,6 +121,14 @@ class Archive:
                 "the content was not stored", "set EMOTION_STORE_CONTENT=true for what comes"
             )
         return {Source(row.source): row.content for row in found}
+
+    def texts(self, key: int) -> dict[int, str]:
+        """What is kept of a conversation's words, redacted, by the moment's number."""
+        words = [source.value for source in Source if source.is_words]
+        where = and_(CONTENT.c.conversation == key, CONTENT.c.source.in_(words))
+        with self.engine.connect() as connection:
+            found = connection.execute(select(CONTENT).where(where)).all()
+        return {row.number: row.content.decode() for row in found}
 
     def replace_advice(
         self,

@@ -127,6 +127,61 @@ def verify(
 
 
 @store_app.command()
+def rerun(
+    store: Url,
+    request_id: Annotated[str | None, typer.Argument(help="One request; else all.")] = None,
+    key: Key = None,
+    key_file: KeyFile = None,
+    as_json: Json = False,
+    other: Set = None,
+) -> None:
+    """Run the models again on the content that was kept, and compare what they read.
+
+    By the models that read it then, from the bundle or the registry (EMOTION_REGISTRY).
+    Exit status: 0 nothing differs, 3 something does.
+    """
+    import asyncio
+
+    from fusion.pool import FusionPool
+    from modalities.errors import InputError
+    from server.models import Models, verified
+    from server.store.archive import Archive
+    from server.store.key import key_of
+    from server.store.records import ContentNotStoredError
+    from server.store.rerun import Outcome, Rerunner
+
+    settings, known = settings_of(other), key_of(store, key, key_file)
+    device = settings.resolved_device()
+    models = Models(device, FusionPool.load(verified(settings.weights, "fusion"), device))
+    counts = Counter({"conversations": 0} | {outcome.value: 0 for outcome in Outcome})
+    with closing(Archive(store)) as archive:
+        rerunner = Rerunner(archive, known, settings, models)
+        found = archive.conversations() if request_id is None else archive.find(request_id)
+        for conversation in found:
+            counts["conversations"] += 1
+            try:
+                read = asyncio.run(rerunner.rerun(conversation))
+            except ContentNotStoredError:
+                if request_id is not None:
+                    raise
+                counts[Outcome.NOT_STORED] += 1
+                continue
+            for one in read:
+                counts[one.outcome] += 1
+                if not as_json and (request_id is not None or one.outcome is not Outcome.SAME):
+                    now = "-" if one.now is None else f"{one.now:+.4f}"
+                    print(
+                        f"{conversation.info.request_id}: moment {one.number}: {one.source} "
+                        f"{one.stored:+.4f}, now {now}: {one.outcome} {one.reason}".rstrip()
+                    )
+    if request_id is not None and not counts["conversations"]:
+        raise InputError("nothing of that request is stored", "request_id")
+    print(json.dumps(counts)) if as_json else _print_counts(counts)
+    if counts[Outcome.DIFFERENT]:
+        raise typer.Exit(DIFFERENT)
+
+
+@store_app.command()
 def erase(
     store: Url,
     customer_id: Annotated[str, typer.Argument(help="As it came in Context.customer_id.")],

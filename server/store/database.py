@@ -67,6 +67,18 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raises UnavailableError where the database does not answer."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise UnavailableError(
+            f"the store does not answer ({type(error.orig).__name__})",
+            "try again once its database runs",
+        ) from error
+
+
 def purge(engine: Engine, *, rewrite: bool) -> None:
     """See to it that what was deleted lies in no file of the database any more.
 

@@ -55,6 +55,15 @@ class StoredMoment:
     hashes: Mapping[Source, str]
 
 
+@dataclass(frozen=True)
+class ScoredConversation:
+    """One request or call by the mean of its customer's scores, in [−1, 1]; None where there is
+    none."""
+
+    info: ConversationInfo
+    mean_score: float | None
+
+
 @dataclass(frozen=True, eq=False)
 class StoredConversation:
     """One request or call.
@@ -86,3 +95,9 @@ class StoredConversation:
             for moment in self.moments
             if moment.role is Role.CUSTOMER and moment.score is not None
         ]
+
+    @property
+    def mean_score(self) -> float | None:
+        """As in ScoredConversation."""
+        scores = self.customer_scores
+        return sum(scores) / len(scores) if scores else None

@@ -41,6 +41,21 @@ def reading_row(reading: Reading) -> dict[str, Any]:
     }
 
 
+def info(row: Row[Any]) -> ConversationInfo:
+    """Of a conversation's row."""
+    return ConversationInfo(
+        request_id=row.request_id,
+        method=row.method,
+        started_at=row.started_at,
+        conversation_id=row.conversation_id,
+        customer_id=row.customer,
+        agent_id=row.agent,
+        channel=row.channel,
+        language=row.language,
+        tags=tuple(row.tags),
+    )
+
+
 def conversation(
     row: Row[Any],
     moments: Sequence[Row[Any]],
@@ -55,17 +70,7 @@ def conversation(
         advised[one.number].append(one)
     return StoredConversation(
         row.key,
-        ConversationInfo(
-            request_id=row.request_id,
-            method=row.method,
-            started_at=row.started_at,
-            conversation_id=row.conversation_id,
-            customer_id=row.customer,
-            agent_id=row.agent,
-            channel=row.channel,
-            language=row.language,
-            tags=tuple(row.tags),
-        ),
+        info(row),
         row.ended_at,
         row.satisfaction,
         row.versions,

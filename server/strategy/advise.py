@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from server.logs import LOG
 from server.moments import Advice
-from server.strategy.book import Book, plain
+from server.strategy.book import MENTIONS, Book, plain
 from server.strategy.rule import Rule, Window
 from server.strategy.timeline import Timeline
+
+BUDGET_S = 0.25  # of the CPU for one moment; the default book takes about half a millisecond
 
 
 class Advisor:
     """Asks the rules of `book` at each moment of one conversation; see docs/rules.md.
 
-    not_evaluable  how often each rule could not be asked, for what it asks of was not stored
+    not_evaluable  how often each rule could not be asked, for what it asks of was not stored, or
+                   for the rules before it had used up the moment's BUDGET_S
     """
 
     def __init__(self, book: Book) -> None:
@@ -24,6 +29,7 @@ class Advisor:
         self.not_evaluable: Counter[str] = Counter()
         self._timeline = Timeline()
         self._fired_s: dict[str, float] = {}
+        self._was_told = False
 
     def advise(
         self, number: int, facts: Mapping[str, Any], given: Sequence[Advice] = ()
@@ -35,18 +41,25 @@ class Advisor:
         given   what was advised at that moment before: it stands where its rule cannot be asked
         """
         self._timeline.add(facts)
-        known = self._with_mentions(facts)
+        # Of the thread, not of the clock: what else the machine does shall change no advice.
+        spent_at = time.thread_time() + BUDGET_S
+        known, text = dict(facts), plain(facts.get("text") or "")
         windows: dict[Window, dict[str, Any]] = {}
         advice = []
         for rule in self.book.rules:
             if self._is_cooling(rule):
                 continue
-            values = known
-            if rule.window is not None:
-                if rule.window not in windows:
-                    windows[rule.window] = known | self._timeline.window(rule.window)
-                values = windows[rule.window]
-            holds = self._holds(rule, values)
+            holds, values = None, known
+            if time.thread_time() < spent_at:
+                self._look_for_keywords(rule, known, text)
+                if rule.window is not None:
+                    if rule.window not in windows:
+                        windows[rule.window] = self._timeline.window(rule.window)
+                    values = known | windows[rule.window]
+                holds = self._holds(rule, values)
+            elif not self._was_told:
+                self._was_told = True
+                LOG.warning("the rules take too long", extra={"book": self.book.revision})
             if holds is None:
                 self.not_evaluable[rule.name] += 1
                 kept = [one for one in given if one.rule == rule.name]
@@ -82,14 +95,12 @@ class Advisor:
             return False
         return self.book.conditions[rule.name].holds(values)
 
-    def _with_mentions(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        known = dict(facts)
-        if "text" in facts:
-            text = facts["text"]
-            text = plain(text) if text is not None else None
-            for name, keywords in self.book.keywords.items():
-                known[f"mentions.{name}"] = None if text is None else keywords.are_in(text)
-        return known
+    def _look_for_keywords(self, rule: Rule, known: dict[str, Any], text: str) -> None:
+        """Add what the rule asks to be mentioned, where the text is known, as `plain` gives it."""
+        for name in self.book.conditions[rule.name].names:
+            if name.startswith(MENTIONS) and name not in known and "text" in known:
+                keywords = self.book.keywords[name.removeprefix(MENTIONS)]
+                known[name] = None if known["text"] is None else keywords.are_in(text)
 
     def _advice(self, rule: Rule, number: int, values: Mapping[str, Any]) -> Advice:
         """Its facts are without the text, which is content."""

@@ -28,19 +28,20 @@ from server.strategy.timeline import WINDOW_FACTS
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 12
 MAX_TOLD = 20  # problems
+MENTIONS = "mentions."  # before the name of a list of keywords, in conditions
 
-_LATIN = re.compile(r"[0-9a-z\u00df-\u024f]")
+_LATIN = r"[0-9a-z\u00df-\u024f]"
 
 
 class Keywords:
     """Words that a text may mention: in any case and width, and whole where letters make words."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self._words = tuple(plain(word) for word in words)
+        self._words = {word: _standing(word) for word in map(plain, words)}
 
     def are_in(self, text: str) -> bool:
         """`text` as `plain` gives it."""
-        return any(word in text and _stands(word, text) for word in self._words)
+        return any(word in text and pattern.search(text) for word, pattern in self._words.items())
 
 
 def plain(text: str) -> str:
@@ -166,7 +167,7 @@ def _problem(root: yaml.Node, error: ErrorDetails) -> _Problem:
 def _conditions(path: Path, root: yaml.Node, written: _Written) -> dict[str, Condition]:
     compiler = Compiler(
         {fact.name: fact.type for fact in (*FACTS, *WINDOW_FACTS)}
-        | {f"mentions.{name}": "bool" for name in written.keywords}
+        | {MENTIONS + name: "bool" for name in written.keywords}
     )
     conditions: dict[str, Condition] = {}
     problems: list[_Problem] = []
@@ -217,13 +218,8 @@ def _refused(path: Path, problems: Sequence[_Problem]) -> InputError:
     return InputError("\n".join(lines))
 
 
-def _stands(word: str, text: str) -> bool:
-    """Whether it is somewhere in `text` not as a part of a longer word of letters."""
-    start = text.find(word)
-    while start >= 0:
-        end = start + len(word)
-        joined = start and _LATIN.match(word[0]) and _LATIN.match(text[start - 1])
-        if not joined and not (_LATIN.match(word[-1]) and _LATIN.match(text[end : end + 1])):
-            return True
-        start = text.find(word, start + 1)
-    return False
+def _standing(word: str) -> re.Pattern[str]:
+    """Finds it where it is no part of a longer word of letters."""
+    before = f"(?<!{_LATIN})" if re.match(_LATIN, word) else ""
+    after = f"(?!{_LATIN})" if re.match(_LATIN, word[-1]) else ""
+    return re.compile(before + re.escape(word) + after)

@@ -21,10 +21,10 @@ from whisper.model import ModelDimensions, Whisper
 
 from modalities import checkpoint
 from modalities.errors import InputError, UnavailableError
-from modalities.reading import Source
+from modalities.reading import Array, Source
 from modalities.voice import transcribe as transcribe_module
 from modalities.voice import whisper_checkpoint
-from modalities.voice.infer import VoiceReader, head_path_of
+from modalities.voice.infer import SegmentResult, VoiceReader, head_path_of
 from modalities.voice.model import EmotionHead, VoiceDimensions
 from modalities.voice.prepare import Segment, decode, prepare
 from modalities.voice.transcribe import OPTIONS, _dropped, _words, language_code
@@ -190,6 +190,84 @@ def test_tokens_are_the_librarys_at_true_dimensions(
     reader = load(write_whisper(tmp_path / "random.pt", dims))
     said = check_tokens(reader, [segments[15], segments[7]])
     assert all(len(tokens) == 16 for tokens in said)
+
+
+def test_finished_rows_leave_the_batch(small: Path, segments: list[Segment]) -> None:
+    """A token that rows say at different steps becomes the end of the text."""
+    reader = VoiceReader.load_whisper(str(small), small.parent, "cpu", path_of("voice"), 0.0)
+    assert reader.whisper is not None
+    decoder, items = reader.whisper.decoder, segments[:8]
+    before = said(reader, items)
+    steps = {t: {one.index(t) if t in one else 99 for one in before} for one in before for t in one}
+    token = max(steps, key=lambda t: len(steps[t]))
+    eot = whisper.tokenizer.get_tokenizer(True).eot
+    decoder.token_embedding.weight.data[eot] = decoder.token_embedding.weight.data[token] * 1.01
+    widths: list[int] = []
+    hook = decoder.ln.register_forward_hook(lambda _m, inputs, _o: widths.append(len(inputs[0])))
+    together = said(reader, items)
+    hook.remove()
+    assert len(set(map(len, together))) > 2
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] == 8 and len(set(widths)) > 2
+    assert together == [said(reader, [item])[0] for item in items]
+
+
+def said(reader: VoiceReader, items: list[Segment]) -> list[tuple[int, ...]]:
+    return [result.transcript.tokens for result in reader.infer(items) if result.transcript]
+
+
+def test_true_length_encoding_hears_the_segment_and_its_margin(
+    small: Path, segments: list[Segment]
+) -> None:
+    """Batches of mixed lengths: each as if the library's encoder were as long as that segment."""
+    reader = VoiceReader.load_whisper(
+        str(small), small.parent, "cpu", path_of("voice"), margin_s=1.0
+    )
+    model = reader.whisper
+    assert model is not None
+    items = [segments[15], replace(segments[3], language="zh"), segments[9], segments[8]]
+    results = reader.infer(items)
+    reader.encode_cost = 0.0  # every segment alone
+    for item, result, alone in zip(items, results, reader.infer(items), strict=True):
+        frames = 2 * -(-(len(item.samples) + 16_000) // 320)
+        assert reader.cost(item) == frames / 100
+        wave = whisper.pad_or_trim(torch.from_numpy(item.samples), frames * 160)
+        x = whisper.log_mel_spectrogram(wave, 80)[None]
+        with torch.inference_mode():
+            x = torch.nn.functional.gelu(model.encoder.conv1(x))
+            x = torch.nn.functional.gelu(model.encoder.conv2(x)).permute(0, 2, 1)
+            x = x + model.encoder.positional_embedding[: frames // 2]
+            for block in model.encoder.blocks:
+                x = block(x)
+            heard = model.encoder.ln_post(x)
+            sot = whisper.tokenizer.get_tokenizer(True, num_languages=99).sot
+            logits = model.decoder(torch.tensor([[sot]]), heard)[0, 0]
+        assert result.transcript is not None and alone.transcript is not None
+        no_speech = logits.softmax(-1)[50362]
+        assert result.transcript.no_speech_prob == pytest.approx(float(no_speech), abs=1e-4)
+        assert result.transcript.tokens == alone.transcript.tokens
+        np.testing.assert_allclose(
+            np.exp(result.reading.log_emotions), np.exp(alone.reading.log_emotions), atol=1e-4
+        )
+
+
+def test_bf16_stays_near_fp32_in_any_batch(small: Path, segments: list[Segment]) -> None:
+    hearing = VoiceReader.load_whisper(str(small), small.parent, "cpu", path_of("voice"), 0.0)
+    items = segments[2:8:2]
+    for reader in (hearing, VoiceReader.load(path_of("voice"), "cpu")):
+        exact = emotions(reader.infer(items))
+        reader.precision = torch.bfloat16
+        if reader.embedded is not None:
+            reader.embedded.precision = torch.bfloat16
+        together = emotions(reader.infer(items))
+        alone = emotions([reader.infer([item])[0] for item in items])
+        assert np.abs(together - alone).max() <= 2e-2
+        assert 0 < np.abs(together - exact).max() <= 2e-2
+
+
+def emotions(results: list[SegmentResult]) -> Array:
+    """Probabilities (n, 7)."""
+    return np.exp(np.stack([result.reading.log_emotions for result in results]))
 
 
 def test_an_english_only_checkpoint_transcribes(tmp_path: Path, segments: list[Segment]) -> None:

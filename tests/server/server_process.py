@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from emotion.v1.emotion_service_pb2_grpc import EmotionServiceStub
@@ -48,7 +48,8 @@ class Server:
         return self.process.wait(30)
 
 
-def start(log: Path, *options: str) -> Server:
+def start(log: Path, *options: str, **access: Any) -> Server:
+    """`access` is how a client speaks to it, as `server.client.channel` takes it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -60,7 +61,7 @@ def start(log: Path, *options: str) -> Server:
         for _ in range(120):
             assert process.poll() is None, log.read_text()
             try:
-                client.wait_until_serving(address, timeout_s=1.0)
+                client.wait_until_serving(address, timeout_s=1.0, **access)
                 break
             except client.CallError:
                 continue
@@ -69,7 +70,7 @@ def start(log: Path, *options: str) -> Server:
     except BaseException:
         process.kill()
         raise
-    return Server(address, process, log, grpc.insecure_channel(address, client.OPTIONS))
+    return Server(address, process, log, client.channel(address, **access))
 
 
 def in_process(

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from modalities.errors import OverloadedError
-from server.engine import BatchQueue, Pace
+from server.engine import Batch, BatchQueue, Pace
 
 Answer = TypeVar("Answer")
 
@@ -32,6 +32,7 @@ class MeanModel:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []  # lengths of the items of each batch
         self.threads: set[int] = set()
+        self.memory = 10_000  # padded cost that `infer` has room for
         self.gate = threading.Event()  # `infer` waits for it
         self.gate.set()
         self.entered = threading.Event()
@@ -50,6 +51,10 @@ class MeanModel:
         padded = nn.utils.rnn.pad_sequence([torch.tensor(item) for item in items], True)
         if padded.isnan().any():
             raise PoisonError
+        if padded.isinf().any():
+            raise SystemExit(1)
+        if padded.numel() > self.memory:
+            raise torch.OutOfMemoryError
         sums = self.layer(padded.sum(1, keepdim=True)).squeeze(1)  # (b,)
         return [float(total) / len(item) for total, item in zip(sums, items, strict=True)]
 
@@ -60,9 +65,15 @@ def run(
     *,
     batch_wait_s: float = 0.02,
     max_queued_batches: int = 8,
+    on_batch: Callable[[Batch], None] | None = None,
 ) -> Answer:
     async def main() -> Answer:
-        queue = BatchQueue(model, max_queued_batches=max_queued_batches, batch_wait_s=batch_wait_s)
+        queue = BatchQueue(
+            model,
+            max_queued_batches=max_queued_batches,
+            batch_wait_s=batch_wait_s,
+            on_batch=on_batch,
+        )
         try:
             return await work(queue)
         finally:
@@ -168,6 +179,60 @@ def test_one_callers_bad_item_fails_that_caller_only() -> None:
     bad, good = run(MeanModel(), work)
     assert isinstance(bad, PoisonError)
     assert good == [2.0]
+
+
+def test_a_model_that_exits_fails_its_item_and_the_queue_lives_on() -> None:
+    async def work(queue: BatchQueue[list[float], float]) -> list[list[float] | BaseException]:
+        items = [vector(2, float("inf")), vector(2)]
+        found = await asyncio.gather(*(queue.infer([i]) for i in items), return_exceptions=True)
+        return [*found, await queue.infer([vector(3)])]
+
+    bad, beside, after = run(MeanModel(), work)
+    assert isinstance(bad, RuntimeError) and "SystemExit" in str(bad)
+    assert beside == after == [2.0]
+
+
+def test_out_of_memory_halves_the_batch_and_the_ones_after_it() -> None:
+    model, told = MeanModel(), list[Batch]()
+    model.memory = 20
+
+    async def work(queue: BatchQueue[list[float], float]) -> list[list[float]]:
+        first = await queue.infer([vector(4, float(v)) for v in range(16)])
+        second = await queue.infer([vector(4, float(v)) for v in range(16)])
+        with pytest.raises(OverloadedError):
+            await queue.infer([vector(30)])
+        return [first, second]
+
+    first, second = run(model, work, on_batch=told.append)
+    assert first == second == [2.0 * v for v in range(16)]
+    assert model.max_batch_cost == 16
+    assert [len(batch) for batch in model.batches] == [16, 8, 4, 4, 8, 4, 4, *[4] * 4, 1]
+    assert [batch.failed for batch in told] == [0] * 5 + [1]
+
+
+def test_each_batch_is_told_of_and_the_queue_is_seen() -> None:
+    model, told = MeanModel(), list[Batch]()
+
+    async def work(queue: BatchQueue[list[float], float]) -> None:
+        model.gate.clear()
+        first = asyncio.create_task(queue.infer([vector(1, float("nan"))]))
+        await entered(model)
+        assert (queue.queued_items, queue.queued_cost, queue.oldest_age_s) == (0, 0.0, 0.0)
+        waiting = asyncio.create_task(queue.infer([vector(3), vector(5)]))
+        await asyncio.sleep(0.01)
+        assert (queue.queued_items, queue.queued_cost) == (2, 8.0)
+        age_s = queue.oldest_age_s
+        assert 0.01 <= age_s <= queue.oldest_age_s
+        model.gate.set()
+        with pytest.raises(PoisonError):
+            await first
+        await waiting
+
+    run(model, work, on_batch=told.append)
+    failed, ran = told
+    assert (failed.items, failed.failed) == (1, 1)
+    assert (ran.model, ran.items, ran.cost, ran.padded_cost, ran.failed) == ("mean", 2, 8, 10, 0)
+    assert ran.waited_s >= 0.01 and ran.ran_s > 0
 
 
 def test_a_cancelled_item_never_reaches_the_model() -> None:

@@ -31,7 +31,9 @@ class EmotionServiceStub:
     """Reads emotions.
 
     Errors are google.rpc.Status with ErrorInfo; INVALID_ARGUMENT carries a BadRequest that names
-    the field, RESOURCE_EXHAUSTED a RetryInfo.
+    the field, RESOURCE_EXHAUSTED a RetryInfo. A server with tokens needs one, of every service here:
+    metadata `authorization: Bearer TOKEN`. It answers UNAUTHENTICATED without a valid one, and
+    PERMISSION_DENIED where the token does not allow the method.
     """
 
     def __init__(self, channel):
@@ -66,7 +68,9 @@ class EmotionServiceServicer:
     """Reads emotions.
 
     Errors are google.rpc.Status with ErrorInfo; INVALID_ARGUMENT carries a BadRequest that names
-    the field, RESOURCE_EXHAUSTED a RetryInfo.
+    the field, RESOURCE_EXHAUSTED a RetryInfo. A server with tokens needs one, of every service here:
+    metadata `authorization: Bearer TOKEN`. It answers UNAUTHENTICATED without a valid one, and
+    PERMISSION_DENIED where the token does not allow the method.
     """
 
     def AnalyzeEmotion(self, request, context):
@@ -138,7 +142,9 @@ class EmotionService:
     """Reads emotions.
 
     Errors are google.rpc.Status with ErrorInfo; INVALID_ARGUMENT carries a BadRequest that names
-    the field, RESOURCE_EXHAUSTED a RetryInfo.
+    the field, RESOURCE_EXHAUSTED a RetryInfo. A server with tokens needs one, of every service here:
+    metadata `authorization: Bearer TOKEN`. It answers UNAUTHENTICATED without a valid one, and
+    PERMISSION_DENIED where the token does not allow the method.
     """
 
     @staticmethod

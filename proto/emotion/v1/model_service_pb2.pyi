@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("name", "revision", "description", "sources", "state", "reason", "remedy", "device")
+    __slots__ = ("name", "revision", "description", "sources", "state", "reason", "remedy", "device", "max_batch_cost", "batch_cost_unit", "precision")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Model.State]
@@ -29,6 +29,9 @@ class Model(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     REMEDY_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    MAX_BATCH_COST_FIELD_NUMBER: _ClassVar[int]
+    BATCH_COST_UNIT_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
     name: str
     revision: str
     description: str
@@ -37,7 +40,10 @@ class Model(_message.Message):
     reason: str
     remedy: str
     device: str
-    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., description: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_types_pb2.SourceResult.Source, str]]] = ..., state: _Optional[_Union[Model.State, str]] = ..., reason: _Optional[str] = ..., remedy: _Optional[str] = ..., device: _Optional[str] = ...) -> None: ...
+    max_batch_cost: float
+    batch_cost_unit: str
+    precision: str
+    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., description: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_types_pb2.SourceResult.Source, str]]] = ..., state: _Optional[_Union[Model.State, str]] = ..., reason: _Optional[str] = ..., remedy: _Optional[str] = ..., device: _Optional[str] = ..., max_batch_cost: _Optional[float] = ..., batch_cost_unit: _Optional[str] = ..., precision: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

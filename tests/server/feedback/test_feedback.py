@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from databases import url_of
 from emotion.v1.feedback_service_pb2 import (
     CreateFeedbackRequest,
     Feedback,
@@ -39,7 +40,7 @@ def fusion() -> FusionPool:
 
 
 def open_store(path: Path, *, keep_content: bool = True) -> Store:
-    return Store.open(str(path), key=bytes(32), keep_content=keep_content)
+    return Store.open(url_of(path), key=bytes(32), keep_content=keep_content)
 
 
 def reading(source: Source, p: tuple[float, float, float]) -> Reading:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from databases import url_of
 
 import weights
 from fusion.pool import FusionPool
@@ -22,7 +23,7 @@ BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def open_store(path: Path, **options: Any) -> Store:
     defaults = {"key": KEY, "keep_content": False, "max_queued": 1000, "retention_days": None}
-    return Store.open(str(path), **(defaults | options))
+    return Store.open(url_of(path), **(defaults | options))
 
 
 def pool() -> FusionPool:

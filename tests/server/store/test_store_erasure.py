@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import store_data as made
 
 from server.moments import ConversationInfo
@@ -15,6 +16,7 @@ def files(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
 
 
+@pytest.mark.of_sqlite
 def test_an_erased_customer_is_in_no_byte_of_the_store(tmp_path: Path) -> None:
     fusion = made.pool()
     store = made.open_store(tmp_path / "s.db", keep_content=True)

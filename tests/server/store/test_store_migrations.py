@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,8 @@ from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from databases import url_of
+from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -21,6 +22,7 @@ import server.feedback.schema  # noqa: F401 - its table lies in the store, too
 from modalities.errors import InputError, UnavailableError
 from server.errors import StateError
 from server.store.archive import Archive
+from server.store.database import writing
 from server.store.schema import METADATA
 
 
@@ -41,7 +43,7 @@ def columns(ddl: str) -> dict[str, set[str]]:
 
 def test_migrations_make_the_schema(tmp_path: Path) -> None:
     made.open_store(tmp_path / "s.db").close()
-    archive = Archive(str(tmp_path / "s.db"))
+    archive = Archive(url_of(tmp_path / "s.db"))
     with archive.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     archive.close()
@@ -49,9 +51,10 @@ def test_migrations_make_the_schema(tmp_path: Path) -> None:
 
 def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
-    made.open_store(path).close()
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    store = made.open_store(path)
+    with writing(store.engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    store.close()
     with pytest.raises(StateError, match=r"newer version.*9999"):
         made.open_store(path)
 
@@ -84,7 +87,7 @@ def test_a_database_that_cannot_be_opened_is_told_without_its_password(tmp_path:
         str(tmp_path / "no" / "such" / "folder" / "s.db"),
     ):
         with pytest.raises(UnavailableError) as refused:
-            made.open_store(Path(url)) if "://" not in url else Archive(url)
+            Archive(url, create=True)
         assert "hidden" not in str(refused.value)
     with pytest.raises(InputError):
         Archive("postgresql://[::1")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import server_media as media
 import store_data as made
+from databases import url_of
 from emotion.v1.conversation_pb2 import Message
 from emotion.v1.emotion_service_pb2 import AnalyzeConversationRequest
 from emotion.v1.types_pb2 import Audio, Context, Role, Text
@@ -44,7 +45,7 @@ def test_nothing_of_it_is_in_store_or_logs(
     with caplog.at_level(logging.DEBUG):
         asyncio.run(answer(loaded, request, store))
         assert store.flush()
-        archive = Archive(str(tmp_path / "s.db"))
+        archive = Archive(url_of(tmp_path / "s.db"))
         (stored,) = archive.conversations()
         kept = store.content(stored.key, 0) if keep_content else {}
         store.close()

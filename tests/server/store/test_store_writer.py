@@ -116,6 +116,7 @@ def test_the_chore_runs_in_the_thread_and_its_failure_stops_nothing(quick: None)
     assert database.rows == [1]
 
 
+@pytest.mark.of_sqlite
 def test_a_full_disk_holds_the_scores_back_until_there_is_room(
     quick: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -279,6 +279,39 @@ def test_the_worst_that_is_allowed_comes_to_an_end(tmp_path: Path, when: str) ->
     print(f"{time.process_time() - started:.4f} s")
 
 
+SLOW = "tags.all(a, " + " && ".join(["!text.contains(a)"] * 40) + ")"
+SLOW_BOOKS = {
+    "conditions": "".join(
+        RULE.removeprefix("rules:\n").replace("upset", f"slow-{n}").replace("score < -0.5", SLOW)
+        for n in range(200)
+    ),
+    "keywords": "".join(
+        RULE.removeprefix("rules:\n")
+        .replace("upset", f"slow-{n}")
+        .replace("score < -0.5", f"mentions.k{n}")
+        for n in range(100)
+    ) + "keywords:\n" + "".join(
+        f"  k{n}: [{', '.join('a' * m for m in range(1, 50))}]\n" for n in range(100)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SLOW_BOOKS)
+def test_a_book_of_the_slowest_rules_does_not_hold_a_moment_up(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All of it would take many seconds; what is not reached is counted, the urgent comes first."""
+    urgent = RULE.replace("score < -0.5", "score < 2.0") + "    priority: 100\n"
+    book = Book.load(write(tmp_path, urgent + SLOW_BOOKS[name]))
+    facts = Tracker(info()).facts(said("a" * MAX_TEXT_CHARACTERS))
+    facts["tags"] = ["a" * 100 + f"b{n}" for n in range(32)]
+    advisor = Advisor(book)
+    assert "upset" in [one.rule for one in advisor.advise(0, facts)]
+    assert sum(advisor.not_evaluable.values()) > 20
+    advisor.advise(1, facts)
+    assert caplog.text.count("the rules take too long") == 1
+
+
 HOSTILE_FILES = {
     "huge": RULE + "#" * MAX_BYTES,
     "deep in flow": "[" * 5_000,

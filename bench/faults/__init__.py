@@ -1,0 +1,1 @@
+"""Faults on purpose, against real server processes: `python -m bench.faults NAME`."""

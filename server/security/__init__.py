@@ -1,0 +1,1 @@
+"""Who may call the service, over what, how much, and with what."""
