@@ -8,15 +8,16 @@ in place before the first import, is all they need. With a CUDA build nothing is
 
 from __future__ import annotations
 
+import importlib.util
+import runpy
 import sys
 import types
-
-import torch
+from pathlib import Path
 
 
 def install() -> None:
     """Put the stand-in in place; a no-op with a CUDA torch or once torchaudio is imported."""
-    if torch.version.cuda is not None or "torchaudio" in sys.modules:
+    if "torchaudio" in sys.modules or _torch_has_cuda():
         return
 
     def unavailable(*_: object, **__: object) -> None:
@@ -29,3 +30,11 @@ def install() -> None:
         fail_if_no_align=lambda _function: unavailable,
     )
     sys.modules["torchaudio._extension"] = stub
+
+
+def _torch_has_cuda() -> bool:
+    """By its build, without importing it: a decoder's process needs no torch."""
+    found = importlib.util.find_spec("torch")
+    assert found is not None and found.origin is not None
+    version = runpy.run_path(str(Path(found.origin).with_name("version.py")))
+    return version["cuda"] is not None

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fusion.satisfaction import Turn
+from modalities.image.prepare import PreparedImage
 from modalities.image.sides import Side
 from modalities.reading import Modality, Reading, Source
-from server.analysis import Analysis, Content, Outcome, Role, SpokenWord
+from server.analysis import Analysis, Content, Outcome, Role, SpokenWord, State
 from server.moments import Moment
 
 
@@ -88,13 +89,16 @@ def _moments(
 
 
 def _content(content: Content, outcomes: dict[Modality, Outcome]) -> dict[Source, bytes]:
-    """What each source of a message was read from."""
+    """What each source of a message was read from; what could not be read is left out."""
+    is_heard = outcomes[Modality.VOICE].state is State.USED
+    pictures = zip(content.images, outcomes[Modality.IMAGE].pictures, strict=False)
+    seen = [image.content for image, found in pictures if isinstance(found, PreparedImage)]
     made = {
         Source.TEXT: content.text.content.encode() if content.text else b"",
         Source.TRANSCRIPT: _transcript(outcomes[Modality.VOICE]).encode(),
-        Source.VOICE: content.audio.content if content.audio else b"",
+        Source.VOICE: content.audio.content if content.audio and is_heard else b"",
         Source.IMAGE_TEXT: _in_pictures(outcomes[Modality.IMAGE]).encode(),
-        Source.VISION: b"".join(image.content for image in content.images),
+        Source.VISION: b"".join(seen),
     }
     return {source: part for source, part in made.items() if part}
 

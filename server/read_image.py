@@ -20,6 +20,7 @@ from server.analysis import BytesPart, Call, ChatSide, Line, Outcome, Role, Stat
 from server.models import Models
 from server.read_text import read_texts
 from server.runner import Runner, naming, together
+from server.workers.pool import DECODERS
 
 SPOKEN = (Kind.MESSAGE, Kind.TEXT)
 LEAST_CONFIDENCE = 0.5  # of the OCR: below it a message is shown, but its words are not scored
@@ -36,11 +37,15 @@ async def read_images(
     limits = ImageLimits(settings.max_image_pixels, settings.max_image_side_pixels)
     outcome = Outcome(Modality.IMAGE)
 
+    def prepare(content: bytes, page: int) -> PreparedImage:
+        image = DECODERS.decode_image(content, limits, settings.max_decode_s)
+        return preparer.read(image, page)
+
     async def look(page: int, part: BytesPart) -> PreparedImage | InputError:
         try:
             with naming(part.field):
                 return await runner.prepare(
-                    call, Modality.IMAGE, partial(preparer.prepare, part.content, limits, page)
+                    call, Modality.IMAGE, partial(prepare, part.content, page)
                 )
         except LimitError:
             raise

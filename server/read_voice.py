@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from fusion.combine import combine
 from modalities.errors import LimitError, UnavailableError
 from modalities.reading import Modality, Source
 from modalities.voice.infer import SegmentResult
-from modalities.voice.prepare import PreparedAudio, prepare
+from modalities.voice.prepare import PreparedAudio, prepare_wave
 from server.analysis import BytesPart, Call, Outcome, Speech, SpokenWord, State, Transcript
 from server.logs import LOG
 from server.read_text import read_texts
 from server.runner import WHOLE_REQUEST, Runner, naming
+from server.workers.pool import DECODERS
 
 
 async def read_voice(part: BytesPart, call: Call, runner: Runner) -> Outcome:
-    max_s = runner.settings.max_audio_s
+    max_s, limit_s = runner.settings.max_audio_s, runner.settings.max_decode_s
+
+    def prepare() -> PreparedAudio:
+        wave = DECODERS.decode_audio(part.content, max_duration_s=max_s, limit_s=limit_s)
+        return prepare_wave(wave, words=call.words)
+
     with naming(part.field):
-        audio = await runner.prepare(
-            call,
-            Modality.VOICE,
-            partial(prepare, part.content, max_duration_s=max_s, words=call.words),
-        )
+        audio = await runner.prepare(call, Modality.VOICE, prepare)
     call.audio_s += audio.duration_s
     if call.audio_s > max_s + 1:  # one alone is checked where it is decoded
         raise LimitError(f"the request's audio is longer than {max_s:g} seconds", part.field)

@@ -30,11 +30,13 @@ from server.security.tls import listen
 from server.security.tokens import TokenFile, Tokens
 from server.settings import Settings
 from server.warmup import warm_up
+from server.workers.pool import DECODERS
 from training.learn.registry import Registry
 
 EMOTION = emotion_service_pb2.DESCRIPTOR.services_by_name["EmotionService"]
 MODEL = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 LAST_ANSWERS_S = 1.0  # for health watchers and answers on their way, once all work is done
+DECODERS_AT_START = 2  # a recording's and a picture's; more are started as they are needed
 
 
 async def serve(settings: Settings) -> None:
@@ -71,6 +73,7 @@ async def serve(settings: Settings) -> None:
             state = metrics.ServerState(pipeline, (gate, streams))
             metrics.listen(settings.observe_host, settings.metrics_port, state)
         await pipeline.runner.ready(**vars(loaded))
+        await asyncio.to_thread(DECODERS.start, DECODERS_AT_START)
         await warm_up(pipeline.runner)
         if registry:
             promotions = asyncio.create_task(follow(pipeline.runner, registry))

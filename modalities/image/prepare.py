@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalities.image.chat import Kind, ReadMessage, is_chat, plain_text, read_messages
-from modalities.image.decode import ImageLimits, decode
+from modalities.image.decode import DecodedImage, ImageLimits, decode
 from modalities.image.face import CROP_SIDE, FaceFinder
 from modalities.image.infer import VisionItem
 from modalities.image.kinds import Classified, ImageKind, classify, measure, shrunk
@@ -73,7 +73,10 @@ class ImagePreparer:
 
         Raises LimitError over `limits` and InputError on what is no readable image.
         """
-        image = decode(content, limits or ImageLimits())
+        return self.read(decode(content, limits or ImageLimits()), page)
+
+    def read(self, image: DecodedImage, page: int = 0) -> PreparedImage:
+        """As `prepare`, of an image that is decoded."""
         pixels, notes = image.pixels, list(image.notes)
         # A small crop of a face holds no words, but the OCR finds some in the features.
         faces = self._faces.find_all(pixels) if max(pixels.shape[:2]) <= CROP_SIDE else []

@@ -75,6 +75,13 @@ def prepare(
     decoded, LimitError as soon as more than `max_duration_s` seconds have been.
     """
     wave = decode(content, max_duration_s=max_duration_s)
+    return prepare_wave(wave, language=language, words=words)
+
+
+def prepare_wave(
+    wave: Waveform, *, language: str | None = None, words: bool = False
+) -> PreparedAudio:
+    """As `prepare`, of a recording that is decoded."""
     return PreparedAudio(
         segments=tuple(
             replace(found, language=language, words=words) for found in segment(wave.samples)

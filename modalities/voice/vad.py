@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from modalities.reading import Array
 from modalities.voice.stream import SAMPLE_RATE_HZ
@@ -221,6 +220,8 @@ def stretches(samples: Array, min_silence_s: float) -> list[tuple[int, int]]:
 @functools.cache
 def _session() -> Any:
     """silero VAD's block-wise ONNX model: it keeps no state, so that threads may share it."""
+    import torch  # not above: a decoder's process does without
+
     n_threads = torch.get_num_threads()
     import silero_vad
 

@@ -33,7 +33,7 @@ from modalities.errors import InputError, OverloadedError
 from server.analysis import Call
 from server.calls import journal, table
 from server.calls.convert import summary_of
-from server.calls.jobs import Job, find_under
+from server.calls.jobs import Job, find_under, writing
 from server.calls.recorded import CallOptions
 from server.checks import page_size_of, request_id_of, role_of
 from server.convert import duration_of
@@ -187,14 +187,19 @@ class CallJobs:
                 raise InputError("at least one is needed", "paths")
             roots = self.settings.call_roots
             recordings = await asyncio.to_thread(find_under, roots, request.paths)
-            with naming("output"):
+            with naming("output"), writing():
                 job = await asyncio.to_thread(
                     Job, recordings, out, options, self.pipeline, self._turn
                 )
             identity = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:8]}"
+            try:
+                with writing():
+                    self._keep(identity, self._operation(identity, job))
+            except BaseException:
+                job.journal.close()
+                raise
             task = asyncio.create_task(self._run(identity, job, request_id))
             self._running[identity] = _Running(job, request_id, task)
-            self._keep(identity, self._operation(identity, job))
         return self._operation(identity, job)
 
     async def _run(self, identity: str, job: Job, request_id: str) -> None:
@@ -207,7 +212,10 @@ class CallJobs:
         except Exception as error:
             LOG.exception("job failed", extra={"request_id": request_id})
             outcome = to_status(error, request_id)
-        self._keep(identity, self._operation(identity, job, outcome))
+        try:
+            self._keep(identity, self._operation(identity, job, outcome))
+        except OSError as error:  # it is then told as one that the server did not live to end
+            LOG.error("an operation could not be kept", extra={"reason": type(error).__name__})
         del self._running[identity]
 
     async def _get(self, identity: str) -> Operation:

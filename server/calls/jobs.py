@@ -6,7 +6,7 @@ import asyncio
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from server.calls import table
 from server.calls.journal import Journal
 from server.calls.recorded import CallOptions, Recording, score
 from server.calls.scoring import AT_ONCE
+from server.errors import StateError
 from server.logs import LOG
 from server.models import Models
 from server.pipeline import Pipeline
@@ -149,11 +150,13 @@ class Job:
     async def run(self, calls_at_once: int) -> None:
         """Score what is not yet scored, and write the table. A recording that cannot be scored
         has its reason in the table and in `progress`. Cancelled, it leaves a journal from which
-        another run goes on."""
+        another run goes on; so it does where the output cannot be written, which raises
+        StateError."""
         try:
-            left = iter(self.left())
-            await together([self._work(left) for _ in range(calls_at_once)])
-            await self.finish()
+            with writing():
+                left = iter(self.left())
+                await together([self._work(left) for _ in range(calls_at_once)])
+                await self.finish()
         finally:
             self.journal.close()
 
@@ -206,6 +209,18 @@ async def row_of(
     except Exception:
         LOG.exception("recording failed")
         return table.failed_row(recording, table.FAILED, "the service failed on it")
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Of what a job keeps: a full disk, say, becomes a StateError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StateError(
+            f"the output cannot be written ({reason})", "mend that; the same job then goes on"
+        ) from error
 
 
 async def _to_its_end(work: Callable[[], None]) -> None:

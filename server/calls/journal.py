@@ -49,7 +49,7 @@ class Journal:
             if not (spoken := utterances_path(out)).exists():
                 raise InputError(f"{spoken} is gone, which belongs to {out}: delete that one, too")
         if (mark := self.folder / "job.json").exists():
-            self._check(self.folder, json.loads(mark.read_bytes()))
+            self._check(self.folder, _job_in(mark))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(self.folder, os.O_RDONLY)
         try:
@@ -126,7 +126,7 @@ class Journal:
         for path in self.folder.glob("*.arrow"):
             try:
                 yield _read_part(path)
-            except (OSError, pa.ArrowInvalid):  # cut by a failure of power: scored again
+            except (OSError, pa.ArrowException):  # cut by a failure of power: scored again
                 path.unlink()
 
 
@@ -152,6 +152,17 @@ def job_of(calls: Path) -> dict[str, str]:
         return json.loads(pq.read_schema(calls).metadata[_JOB])
     except (OSError, pa.ArrowInvalid, KeyError, TypeError):
         raise InputError(f"{calls} is there already, and is no table of calls") from None
+
+
+def _job_in(mark: Path) -> dict[str, str]:
+    """Raises InputError where a failure of power, or a hand, has broken it."""
+    try:
+        job = json.loads(mark.read_bytes())
+    except ValueError:
+        job = None
+    if not isinstance(job, dict):
+        raise InputError(f"{mark} is damaged: delete {mark.parent}, and all is scored again")
+    return job
 
 
 def _identity(row: pa.Table) -> tuple[str, dict[str, Any]]:
@@ -200,4 +211,9 @@ class _Writer:
 
 
 def _read_part(path: Path) -> pa.Table:
-    return pa.ipc.open_file(path.read_bytes()).read_all()
+    """Raises OSError or pyarrow's errors where it is damaged."""
+    row = pa.ipc.open_file(path.read_bytes()).read_all()
+    if row.schema != table.NESTED or row.num_rows != 1:
+        raise pa.ArrowInvalid("not a recording's row")
+    row.validate(full=True)
+    return row

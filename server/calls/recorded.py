@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +15,7 @@ from emotion.v1.types_pb2 import Context
 
 from modalities.errors import InputError
 from modalities.reading import Array, Modality
-from modalities.voice.stream import SAMPLE_RATE_HZ, AudioFile
+from modalities.voice.stream import SAMPLE_RATE_HZ
 from server.analysis import Call, Role
 from server.calls.events import CallSummary, Event, Utterance
 from server.calls.scoring import AT_ONCE, Policy, patiently
@@ -24,6 +23,7 @@ from server.calls.session import CallSession
 from server.follow import Following
 from server.pipeline import Pipeline
 from server.runner import together
+from server.workers.pool import DECODERS, RecordingFile
 
 MAX_UNNAMED_CHANNELS = 2
 FLOOR_DBFS = -100.0
@@ -101,7 +101,10 @@ async def score(
     async def read() -> Array | None:
         return await pipeline.runner.prepare(call, Modality.VOICE, reader.read)
 
-    with await pipeline.runner.prepare(call, Modality.VOICE, lambda: _Reader(path)) as reader:
+    limit_s = pipeline.settings.max_decode_s
+    with await pipeline.runner.prepare(
+        call, Modality.VOICE, lambda: _Reader(path, limit_s)
+    ) as reader:
         block = await read()
         roles = options.roles(reader.file.channels)
         policy = Policy(options.score_unknown_roles, pipeline.settings.score_agents)
@@ -149,7 +152,7 @@ async def _following(path: Path, pipeline: Pipeline, call: Call) -> Following | 
     return await patiently(begin, PATIENCE_S)
 
 
-def _notes(file: AudioFile) -> list[str]:
+def _notes(file: RecordingFile) -> list[str]:
     notes = []
     if file.truncated:
         notes.append("the recording is cut short: what is there of it was scored")
@@ -159,31 +162,23 @@ def _notes(file: AudioFile) -> list[str]:
 
 
 class _Reader:
-    """A file's blocks, and the loudness of each second of them.
+    """A file's blocks, and the loudness of each second of them."""
 
-    A thread may still be reading when the recording is given up: closing waits for it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.file = AudioFile(path)
+    def __init__(self, path: Path, limit_s: float) -> None:
+        self.file = RecordingFile(DECODERS, path, limit_s)
         self.loudness_dbfs: list[Array] = []  # (channels,) of each second
         self._blocks = self.file.blocks()
         self._rest: Array | None = None  # less than a second
-        self._lock = threading.Lock()
-        self._closed = False
 
     def __enter__(self) -> _Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._closed = True
-            self.file.close()
+        self.file.close()
 
     def read(self) -> Array | None:
         """(channels, n) at 16 kHz, the next samples; None at the end."""
-        with self._lock:
-            block = None if self._closed else next(self._blocks, None)
+        block = next(self._blocks, None)
         if block is not None:
             rest = block if self._rest is None else np.concatenate([self._rest, block], axis=1)
             while rest.shape[1] >= SAMPLE_RATE_HZ:

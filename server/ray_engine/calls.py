@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from server import models
-from server.calls.jobs import Job, revisions, row_of
+from server.calls.jobs import Job, revisions, row_of, writing
 from server.calls.recorded import CallOptions, Recording
 from server.pipeline import Pipeline
 from server.ray_engine.cluster import Cluster
@@ -58,7 +58,7 @@ class FileScorer:
 
 
 async def run(job: Job, settings: Settings) -> None:
-    """As `Job.run`, on the cluster of `settings`; raises UnavailableError."""
+    """As `Job.run`, on the cluster of `settings`; raises, too, UnavailableError."""
     cluster = Cluster(settings, 1)
     try:
         ray = await asyncio.to_thread(cluster.join)
@@ -66,8 +66,10 @@ async def run(job: Job, settings: Settings) -> None:
         while (one := await asyncio.to_thread(next, scored, None)) is not None:
             recording, row, seconds = one
             job.progress.heard(seconds)
-            await job.keep(recording, row)
-        await job.finish()
+            with writing():
+                await job.keep(recording, row)
+        with writing():
+            await job.finish()
     finally:
         job.journal.close()
         await asyncio.to_thread(cluster.leave)

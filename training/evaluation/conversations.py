@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def _read(path: Path) -> list[Dialogue]:
         opener: Any = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8") as file:
             dialogues = json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({type(error).__name__})", "data") from error
     if not isinstance(dialogues, list):
         raise InputError(f"{path} is no list of dialogues", "data")
