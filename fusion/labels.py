@@ -23,6 +23,7 @@ CIRCUMPLEX: Mapping[str, tuple[float, float]] = {
     "disgust": (-0.60, 0.35),
     "surprise": (0.40, 0.67),
 }
+_PLACES = np.array([CIRCUMPLEX[name] for name in EMOTIONS])  # (7, 2)
 
 # Ours → what data sets and manifests call it, in lower case. `neutral` is an emotion and a
 # sentiment at once: `our_labels` tells which is meant. Sticker categories stand here where they
@@ -86,6 +87,5 @@ def _ours(name: str) -> str | None:
 
 def valence_arousal(log_emotions: Array) -> tuple[float, float]:
     """Expected (valence, arousal), each in [-1, 1], of log-probabilities (7,) over EMOTIONS."""
-    places = np.array([CIRCUMPLEX[name] for name in EMOTIONS])  # (7, 2)
-    valence, arousal = np.exp(log_emotions.astype(np.float64)) @ places
+    valence, arousal = np.exp(log_emotions.astype(np.float64)) @ _PLACES
     return float(valence), float(arousal)

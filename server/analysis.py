@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from fusion.pool import Fused
@@ -19,6 +18,8 @@ from server.observe import metrics, tracing
 
 if TYPE_CHECKING:
     from server.runner import Generation
+
+AT_ONCE = 200  # characters, which take about as long as the way to a thread and back
 
 
 class State(StrEnum):
@@ -75,22 +76,44 @@ class Call:
     words: bool = False
     audio_s: float = 0.0
     encoder_passes: int = 0
+    characters_at_once: int = 0  # tokenized in the event loop, or too many for that
     models: dict[str, str] = field(default_factory=dict)  # name → revision
     stages: dict[str, tuple[float, float]] = field(default_factory=dict)  # first start, last end
     generation: Generation | None = field(default=None, repr=False)  # the models that answer it
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Stage:
         """Note how long it takes, in the answer's metadata, in the metrics and as a span."""
-        started = time.monotonic()
-        try:
-            with tracing.span(name):
-                yield
-        finally:
-            ended = time.monotonic()
-            first, last = self.stages.get(name, (started, started))
-            self.stages[name] = (min(first, started), max(last, ended))
-            metrics.stage_ended(name, ended - started)
+        return Stage(self, name)
+
+    def at_once(self, n_characters: int) -> bool:
+        """Whether so many may be tokenized in the event loop: of one call AT_ONCE, however many
+        messages it has."""
+        self.characters_at_once += n_characters
+        return self.characters_at_once <= AT_ONCE
+
+
+class Stage:
+    """The context in which a stage of a call runs, see `Call.stage`."""
+
+    def __init__(self, call: Call, name: str) -> None:
+        self._call, self._name = call, name
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+        self._span = tracing.span(self._name)
+        self._span.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._span.__exit__(kind, error, trace)
+        started, ended = self._started, time.monotonic()
+        first, last = self._call.stages.get(self._name, (started, started))
+        self._call.stages[self._name] = (min(first, started), max(last, ended))
+        metrics.stage_ended(self._name, ended - started)
 
 
 @dataclass(frozen=True)

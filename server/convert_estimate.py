@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
-from emotion.v1.types_pb2 import Estimate, Fusion, LabelBias, Sentiment, SourceResult
+from emotion.v1.types_pb2 import Emotion, Estimate, Fusion, LabelBias, Sentiment, SourceResult
 from emotion.v1.types_pb2 import Modality as ModalityValue
 
 from fusion.labels import valence_arousal
 from fusion.pool import Fused, FusionPool, SourceShare
-from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading, score_of
+from modalities.reading import EMOTIONS, NEGATIVE, POSITIVE, SENTIMENTS, Array, Reading
 
 
 def source_results(fused: Fused) -> list[SourceResult]:
@@ -30,7 +30,7 @@ def source_results(fused: Fused) -> list[SourceResult]:
 
 def _estimate(said: Reading | SourceShare) -> Estimate:
     """What a source says as it stands; its confidence is its likeliest sentiment's probability."""
-    confidence = float(np.exp(said.log_sentiment.max()))
+    confidence = math.exp(said.log_sentiment.max())
     return _distributions(said.log_sentiment, said.log_emotions, confidence, False)
 
 
@@ -54,17 +54,19 @@ def _distributions(
     log_sentiment: Array, log_emotions: Array, confidence: float, abstained: bool
 ) -> Estimate:
     valence, arousal = valence_arousal(log_emotions)
-    estimate = Estimate(
-        score=float(score_of(log_sentiment)),
-        sentiment=Sentiment(**dict(zip(SENTIMENTS, np.exp(log_sentiment), strict=True))),
+    sentiment = [math.exp(x) for x in log_sentiment.tolist()]  # numpy is dear for so few
+    return Estimate(
+        score=sentiment[POSITIVE] - sentiment[NEGATIVE],
+        sentiment=Sentiment(**dict(zip(SENTIMENTS, sentiment, strict=True))),
+        emotions=[
+            Emotion(label=label, probability=math.exp(x))
+            for label, x in zip(EMOTIONS, log_emotions.tolist(), strict=True)
+        ],
         valence=valence,
         arousal=arousal,
         confidence=confidence,
         abstained=abstained,
     )
-    for label, probability in zip(EMOTIONS, np.exp(log_emotions), strict=True):
-        estimate.emotions.add(label=label, probability=probability)
-    return estimate
 
 
 def fusion_terms(fused: Fused, pool: FusionPool) -> Fusion:
@@ -78,4 +80,7 @@ def fusion_terms(fused: Fused, pool: FusionPool) -> Fusion:
 
 
 def _biases(labels: Sequence[str], biases: Array) -> list[LabelBias]:
-    return [LabelBias(label=label, bias=bias) for label, bias in zip(labels, biases, strict=True)]
+    return [
+        LabelBias(label=label, bias=bias)
+        for label, bias in zip(labels, biases.tolist(), strict=True)
+    ]

@@ -120,13 +120,16 @@ class BatchQueue(Generic[Item, Result]):
         self._pending += entries
         self._changed.set()
         try:
+            if len(entries) == 1:
+                return [await entries[0].future]
             return await asyncio.gather(*(entry.future for entry in entries))
         finally:  # a caller that gives up, or whose item failed, wants none of the others
             for entry in entries:
                 if entry.future.done() and not entry.future.cancelled():
                     entry.future.exception()  # seen, so that asyncio does not log it
-                entry.future.cancel()
-            self._changed.set()
+                else:
+                    entry.future.cancel()
+                    self._changed.set()
 
     async def close(self) -> None:
         """Refuse new items, finish those that were accepted, end the thread."""
@@ -137,7 +140,10 @@ class BatchQueue(Generic[Item, Result]):
 
     def expected_wait_s(self) -> float:
         """Seconds until an item that arrives now would be taken, by what batches have taken."""
-        cost = self.queued_cost + self._running_cost
+        return self._wait_s(self.queued_cost)
+
+    def _wait_s(self, queued_cost: float) -> float:
+        cost = queued_cost + self._running_cost
         batches = math.ceil(cost / self.model.max_batch_cost)
         return self.pace.estimate_s(cost, batches)
 
@@ -160,8 +166,8 @@ class BatchQueue(Generic[Item, Result]):
     def _admit(self, cost: float, deadline: float | None) -> None:
         if self._closed:
             raise OverloadedError("the service is stopping", 1.0)
-        wait_s = self.expected_wait_s()
         queued = self.queued_cost
+        wait_s = self._wait_s(queued)
         # A request that is larger than the whole queue may still have an empty one to itself.
         if queued and queued + cost > self.max_queued_cost:
             raise OverloadedError(f"the queue of model {self.model.name} is full", max(wait_s, 0.1))
@@ -181,16 +187,11 @@ class BatchQueue(Generic[Item, Result]):
             batch = self._choose()
             if left_s > 0 and len(batch) == len(self._pending) and not self._closed:
                 # All that is queued fits in one batch: more may come to share it.
-                try:
-                    await asyncio.wait_for(self._changed.wait(), left_s)
-                except TimeoutError:
-                    pass
-                else:
-                    continue
-                self._drop_dead()
-                batch = self._choose()
-            if batch:
-                await self._run(batch)
+                timer = asyncio.get_running_loop().call_later(left_s, self._changed.set)
+                await self._changed.wait()
+                timer.cancel()
+                continue
+            await self._run(batch)
 
     def _drop_dead(self) -> None:
         now = time.monotonic()

@@ -98,10 +98,10 @@ class Following:
     def add(self, moment: Moment) -> list[Advised]:
         """The next moment; what the rules advise at it, the most urgent first."""
         number, self._n_moments = self._n_moments, self._n_moments + 1
-        if moment.score is not None:
-            metrics.scored(moment.score)
-        if moment.role is Role.CUSTOMER and moment.score is not None:
-            self._scores.append(moment.score)
+        if (score := moment.score) is not None:
+            metrics.scored(score)
+            if moment.role is Role.CUSTOMER:
+                self._scores.append(score)
         facts = self._tracker.facts(moment)
         advice = self._advisor.advise(number, facts)
         book = self.followers.book

@@ -19,6 +19,7 @@ LOG = logging.getLogger("emotion")
 WARNINGS = "py.warnings"  # the logger to which Python's warnings go
 REPEAT_S = 60.0  # between two lines of a library that say the same
 
+_to_json = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one a line
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -56,7 +57,7 @@ class JsonFormatter(logging.Formatter):
             while trace is not None:
                 line["at"] = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
                 trace = trace.tb_next
-        return json.dumps(line, ensure_ascii=False)
+        return _to_json(line)
 
 
 class Libraries(logging.Filter):

@@ -106,16 +106,16 @@ class Pipeline:
         """Whatever of it can be read; raises as `analyze`, but not for content that is broken."""
         text, audio, images = content.text, content.audio, content.images
         runner = self.runner
-        work: list[Awaitable[Outcome]] = [
-            guard(Modality.TEXT, read_text(text, call, runner) if text else None, call),
-            guard(Modality.VOICE, read_voice(audio, call, runner) if audio else None, call),
-            guard(
-                Modality.IMAGE,
-                read_images(images, content.sender, call, runner) if images else None,
-                call,
-            ),
-        ]
-        analysis = Analysis(await together(work))
+        work: dict[Modality, Awaitable[Outcome]] = {}
+        if text:
+            work[Modality.TEXT] = read_text(text, call, runner)
+        if audio:
+            work[Modality.VOICE] = read_voice(audio, call, runner)
+        if images:
+            work[Modality.IMAGE] = read_images(images, content.sender, call, runner)
+        found = await together([guard(modality, one, call) for modality, one in work.items()])
+        outcomes = {outcome.modality: outcome for outcome in found}
+        analysis = Analysis([outcomes.get(one) or Outcome(one, State.ABSENT) for one in Modality])
         for outcome in analysis.outcomes:
             metrics.modality_ended(outcome.modality.value, outcome.state.value)
         await self._fuse(analysis, call)
@@ -158,10 +158,8 @@ class Pipeline:
             part.pooled = answer
 
 
-async def guard(modality: Modality, work: Awaitable[Outcome] | None, call: Call) -> Outcome:
+async def guard(modality: Modality, work: Awaitable[Outcome], call: Call) -> Outcome:
     """The outcome of one modality, whatever happens to it: the others are still scored."""
-    if work is None:
-        return Outcome(modality, State.ABSENT)
     try:
         return await work
     except WHOLE_REQUEST:

@@ -36,6 +36,9 @@ async def read_texts(texts: Sequence[str], call: Call, runner: Runner) -> list[R
                 prepared.append(None)
         return prepared
 
-    prepared = await runner.prepare(call, Modality.TEXT, tokenize)
+    if call.at_once(sum(map(len, texts))):
+        prepared = runner.at_once(call, Modality.TEXT, tokenize)
+    else:
+        prepared = await runner.prepare(call, Modality.TEXT, tokenize)
     found = iter(await runner.infer(call, "text", [item for item in prepared if item]))
     return [next(found) if item else None for item in prepared]

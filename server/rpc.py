@@ -9,7 +9,8 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -109,8 +110,11 @@ class Note:
 
     request: Any = None
     n_bytes: int = 0
-    made: str = field(default_factory=lambda: str(uuid.uuid4()))
     span: RequestSpan | None = None
+
+    @cached_property
+    def made(self) -> str:
+        return str(uuid.uuid4())
 
     @property
     def request_id(self) -> str:

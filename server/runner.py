@@ -133,6 +133,11 @@ class Runner:
                 self._threads[modality], _unless_late, call, work
             )
 
+    def at_once(self, call: Call, modality: Modality, work: Callable[[], Result]) -> Result:
+        """As `prepare`, in this thread: for what takes no longer than to hand it to another."""
+        with call.stage(f"{modality}.prepare"):
+            return _unless_late(call, work)
+
     async def listen(self, work: Callable[[], Result]) -> Result:
         """A short piece of `work` on a call's audio, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._listeners, work)
@@ -224,6 +229,8 @@ def _unless_late(call: Call, work: Callable[[], Result]) -> Result:
 
 async def together(work: Sequence[Awaitable[Result]]) -> list[Result]:
     """All results in order; the first error ends the others and is raised as it is."""
+    if len(work) == 1:
+        return [await work[0]]
 
     async def one(awaitable: Awaitable[Result]) -> Result:
         return await awaitable

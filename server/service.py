@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 
 import grpc
@@ -37,6 +38,7 @@ EMOTION = emotion_service_pb2.DESCRIPTOR.services_by_name["EmotionService"]
 MODEL = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 LAST_ANSWERS_S = 1.0  # for health watchers and answers on their way, once all work is done
 DECODERS_AT_START = 2  # a recording's and a picture's; more are started as they are needed
+YOUNG_OBJECTS = 20_000  # made since, before the collector looks for cycles: of about 20 requests
 
 
 async def serve(settings: Settings) -> None:
@@ -75,6 +77,7 @@ async def serve(settings: Settings) -> None:
         await pipeline.runner.ready(**vars(loaded))
         await asyncio.to_thread(DECODERS.start, DECODERS_AT_START)
         await warm_up(pipeline.runner)
+        _settle_memory()
         if registry:
             promotions = asyncio.create_task(follow(pipeline.runner, registry))
         health_servicer = await _add_services(server, pipeline, jobs, gate, streams)
@@ -181,6 +184,13 @@ async def _add_services(
         (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
     return health_servicer
+
+
+def _settle_memory() -> None:
+    """Leave what has been loaded, which stays, out of every search for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _log_missing(loaded: Models) -> None:

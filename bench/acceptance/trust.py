@@ -50,13 +50,18 @@ CHECKS: dict[str, Callable[[], Outcome]] = {
     ),
     "model_faults": partial(tests, "tests/server/test_engine.py"),
     "full_disk": partial(
-        tests, "tests/server/store/test_store_writer.py", "tests/server/alerts", "-k", "disk"
+        tests,
+        "tests/server/store/test_store_writer.py",
+        "tests/server/alerts",
+        "tests/server/test_faults_disk.py",
+        "-k",
+        "disk",
     ),
     "fuzz": partial(
         tests, "tests/modalities/test_fuzz_media.py", "tests/server/test_fuzz_bytes.py"
     ),
     "refused": partial(tests, "tests/server/security"),
     "doctor_and_metrics": partial(tests, "tests/server/observe"),
-    "ray": partial(tests, "tests/server/ray"),
+    "ray": partial(tests, "tests/server/ray_engine"),
     "soak_20_minutes": soaked,
 }

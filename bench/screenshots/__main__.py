@@ -2,6 +2,7 @@
 
     generate --split dev --out build/screenshots/dev --seed 1
     score build/screenshots/dev --ocr-cache build/screenshots/ocr
+    emoji --split dev --out build/screenshots/emoji    draws a series with emoji and judges it
 
 `score` prints a table and, with --json, writes every figure; see score.py for what they mean. The
 figures that are published are of split test, whose layouts nothing was tuned on.
@@ -26,6 +27,11 @@ def main() -> None:
     make.add_argument("--split", choices=get_args(Split), required=True)
     make.add_argument("--out", type=Path, required=True)
     make.add_argument("--seed", type=int, default=1)
+    emoji = commands.add_parser("emoji", help="draw a series with emoji, and judge our reader")
+    emoji.add_argument("--split", choices=get_args(Split), required=True)
+    emoji.add_argument("--out", type=Path, required=True)
+    emoji.add_argument("--seed", type=int, default=1)
+    emoji.add_argument("--ocr-cache", type=Path, help="keep what the OCR read here")
     score = commands.add_parser("score", help="judge readers on screenshots")
     score.add_argument("folder", type=Path)
     score.add_argument("--ocr-cache", type=Path, help="keep what the OCR read here")
@@ -40,6 +46,12 @@ def main() -> None:
         from bench.screenshots.generate import generate
 
         generate(arguments.split, arguments.out, arguments.seed)
+        return
+    if arguments.command == "emoji":
+        from bench.screenshots import emoji as series
+
+        series.generate(arguments.split, arguments.out, arguments.seed)
+        print(json.dumps(series.score(arguments.out, arguments.ocr_cache), indent=2))
         return
     made = report.score(
         arguments.folder, arguments.readers, arguments.ocr_cache, arguments.only, arguments.faults

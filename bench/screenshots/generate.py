@@ -93,7 +93,8 @@ def generate(split: Split, folder: Path, seed: int, limit: int | None = None) ->
             name += f"{'_group' * case.group}{'_series' * (case.shots > 1)}_{turn}"
             rng = random.Random(f"{seed} {name}")
             damage = DAMAGES[place % len(DAMAGES)] if case.damaged else None
-            written += _draw(browser, texts, rng, case, layout, dark, folder / name, damage)
+            chat = _chat(rng, texts, case)
+            written += draw(browser, chat, rng, case, layout, dark, folder / name, damage)
             print(f"{len(written)} {name}", flush=True)
     return written
 
@@ -108,9 +109,9 @@ def _plan(split: Split) -> Iterator[tuple[Case, str, bool, int]]:
                         yield case, layout.name, dark, turn
 
 
-def _draw(
+def draw(
     browser: Browser,
-    texts: Texts,
+    chat: Chat,
     rng: random.Random,
     case: Case,
     layout_name: str,
@@ -118,8 +119,8 @@ def _draw(
     stem: Path,
     damage: str | None,
 ) -> Iterator[Path]:
+    """Write the screenshots of one chat, with their truth, as `stem`…; yields their paths."""
     screen, layout = SCREENS[case.screen], LAYOUTS[layout_name]
-    chat = _chat(rng, texts, case)
     marks: list[Mark] = []
 
     def mark(kind: str, text: str, item: Item | None = None) -> int:

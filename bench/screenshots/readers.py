@@ -33,12 +33,14 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class Said:
-    """A message as a reader gives it; page is the picture's index where there are several."""
+    """A message as a reader gives it; page is the picture's index where there are several, and
+    emoji how many were found in it, whether named or not."""
 
     text: str
     side: str
     box: Box
     page: int = 0
+    emoji: int = 0
 
 
 @dataclass
@@ -108,7 +110,9 @@ def merge_ours(readings: Sequence[Reading]) -> list[Said]:
 
 
 def _said(found: Sequence[ReadMessage]) -> list[Said]:
-    return [Said(m.text, m.side.value, m.box, m.page) for m in found if m.kind is Kind.MESSAGE]
+    return [
+        Said(m.text, m.side.value, m.box, m.page, m.emoji) for m in found if m.kind is Kind.MESSAGE
+    ]
 
 
 def read_plain(pixels: NDArray[np.uint8], lines: Sequence[OcrLine], page: int = 0) -> Reading:

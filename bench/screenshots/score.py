@@ -94,9 +94,7 @@ def normal(text: str) -> str:
 def judge(truth: Truth, reading: Reading) -> Judged:
     """Count one picture."""
     items = truth["items"]
-    asked = [item for item in items if item["kind"] == "message" and not item["cut"]]
-    hidden = [item["box"] for item in items if _hides(item)]
-    said = [one for one in reading.said if not any(_mostly_in(one.box, box) for box in hidden)]
+    asked, hidden, said = _compared(truth, reading)
     found = _match(asked, said)
     invented = [one for one in said if not any(one is match for match in found.values())]
     counts = Counts(1, len(asked), len(found), len(invented))
@@ -130,6 +128,22 @@ def judge(truth: Truth, reading: Reading) -> Judged:
     _judge_lines(items, hidden, asked, found, said, counts, faults)
     _judge_kinds(items, hidden, reading, counts)
     return Judged(counts, faults)
+
+
+def matches(truth: Truth, reading: Reading) -> list[tuple[str, Said | None]]:
+    """The text of each message that is asked for, and what was found of it."""
+    asked, _, said = _compared(truth, reading)
+    found = _match(asked, said)
+    return [(item["text"], found.get(index)) for index, item in enumerate(asked)]
+
+
+def _compared(truth: Truth, reading: Reading) -> tuple[list[Truth], list[Boxes], list[Said]]:
+    """What is asked for, the boxes of what is not, and what was found outside of these."""
+    items = truth["items"]
+    asked = [item for item in items if item["kind"] == "message" and not item["cut"]]
+    hidden = [item["box"] for item in items if _hides(item)]
+    said = [one for one in reading.said if not any(_mostly_in(one.box, box) for box in hidden)]
+    return asked, hidden, said
 
 
 def _hides(item: Truth) -> bool:

@@ -69,6 +69,10 @@ class Areas:
             areas[id(area)] = area
         return self._with_gradients(_whole(list(areas.values())))
 
+    def at(self, x: int, y: int) -> Area:
+        """The area that a pixel is in."""
+        return self._at(np.array([[y, x]]))
+
     def around(self, area: Area) -> Area:
         """What an area lies on: beside it, as a bar may cut it above or below."""
         x0, y0, x1, y1 = area.box

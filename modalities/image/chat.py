@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from modalities.image.boxes import bounds, overlap
 from modalities.image.bubbles import Areas
+from modalities.image.emoji import Emoji, with_emoji
+from modalities.image.emoji_bubbles import Typeset, emoji_in, without_words
 from modalities.image.find import Bubble, find_bubbles
 from modalities.image.ocr import Box, OcrLine
 from modalities.image.page import Page
@@ -38,6 +40,7 @@ class ReadMessage:
     time_text   the time in or beside the bubble, else the last timestamp above; "" for none
     quoted      the message that it answers, as its bubble quotes it; "" for none
     sender      the name in the bubble or just above it; "" for none
+    emoji       how many were found; those whose character is sure stand in `text`
     """
 
     text: str
@@ -49,6 +52,7 @@ class ReadMessage:
     time_text: str = ""
     quoted: str = ""
     sender: str = ""
+    emoji: int = 0
 
 
 # The OCR reads patterns, too, as letters; it is then less sure of them.
@@ -77,9 +81,14 @@ def read_messages(
         return plain_text(lines, page)
     parts = [take_apart(bubble, pixels) for bubble in bubbles]
     clocks = any(part.clock for part in parts)
+    typeset = Typeset.of(bubbles, pixels)
     said = [
-        _message(bubble, part, clocks, page) for bubble, part in zip(bubbles, parts, strict=True)
+        _message(bubble, part, emoji_in(bubble, part, typeset, pixels), clocks, page)
+        for bubble, part in zip(bubbles, parts, strict=True)
     ]
+    wordless = without_words(bubbles, lines, columns, typeset, pixels)
+    said += [_of_emoji(bubble, emoji, page) for bubble, emoji in wordless]
+    bubbles += [bubble for bubble, _ in wordless]
     inside = {line for bubble in bubbles for line in (*bubble.area.lines, *bubble.quoted)}
     rest = [
         _outside(row, columns, said, page)
@@ -128,9 +137,14 @@ def _join(lines: Sequence[OcrLine]) -> OcrLine:
     )
 
 
-def _message(bubble: Bubble, parts: Parts, clocks: bool, page: int) -> ReadMessage:
+def _message(
+    bubble: Bubble, parts: Parts, emoji: Sequence[Emoji], clocks: bool, page: int
+) -> ReadMessage:
     """`clocks` says whether the chat's bubbles hold their times."""
-    body = _join(rows(parts.body))
+    if emoji and is_time(_join(rows(parts.body)).text):
+        parts = replace(parts, body=[], clock=parts.body)
+    lines = with_emoji(parts.body, emoji)
+    body = _join(rows(lines)) if lines else OcrLine("", bubble.box, 0.0)
     time_text = parts.clock[-1].text if parts.clock else ""
     kind, text = Kind.MESSAGE, body.text
     if clocks and not time_text:
@@ -150,6 +164,22 @@ def _message(bubble: Bubble, parts: Parts, clocks: bool, page: int) -> ReadMessa
         time_text=time_text,
         quoted=join_text([row.text for row in rows(parts.quoted)]),
         sender=join_text([row.text for row in rows(parts.name)]),
+        emoji=len(emoji),
+    )
+
+
+def _of_emoji(bubble: Bubble, emoji: Sequence[Emoji], page: int) -> ReadMessage:
+    """A message without a word; its text is "" where none of its emoji is known."""
+    lines = with_emoji([], emoji)
+    said = _join(rows(lines)) if lines else OcrLine("", bubble.box, 0.0)
+    return ReadMessage(
+        said.text,
+        Kind.MESSAGE,
+        bubble.side,
+        page,
+        bubble.box,
+        said.confidence,
+        emoji=len(emoji),
     )
 
 

@@ -154,8 +154,8 @@ def plan(
     console = Console()
     console.print(table)
     console.print(
-        f"\n{planned.machines:,} machines: {planned.replicas:,} replicas of {replica_cores} cores "
-        f"and {planned.replica_memory_gib:.1f} GiB"
+        f"\nmachines: {planned.machines:,}, replicas: {planned.replicas:,}, "
+        f"each of {replica_cores} cores and {planned.replica_memory_gib:.1f} GiB"
     )
     console.print("\nassumed:")
     for one in assumed:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -97,20 +98,26 @@ _batch_failed_items = Counter(
 ProcessCollector(registry=REGISTRY)
 
 
+@cache
+def _of(metric: Any, *labels: str) -> Any:
+    """Its child of these labels: to look for one costs more than to count."""
+    return metric.labels(*labels)
+
+
 def request_ended(method: str, code: str, reason: str, seconds: float) -> None:
     """`reason` is its error's, empty without one."""
-    _requests.labels(method, code).inc()
-    _request_seconds.labels(method).observe(seconds)
+    _of(_requests, method, code).inc()
+    _of(_request_seconds, method).observe(seconds)
     if reason:
-        _refusals.labels(method, reason).inc()
+        _of(_refusals, method, reason).inc()
 
 
 def stage_ended(stage: str, seconds: float) -> None:
-    _stage_seconds.labels(stage).observe(seconds)
+    _of(_stage_seconds, stage).observe(seconds)
 
 
 def modality_ended(modality: str, state: str) -> None:
-    _modalities.labels(modality, state).inc()
+    _of(_modalities, modality, state).inc()
 
 
 def scored(score: float) -> None:
@@ -119,12 +126,12 @@ def scored(score: float) -> None:
 
 def batch_ended(batch: Batch) -> None:
     """As `server.engine.BatchQueue` tells it."""
-    _batch_items.labels(batch.model).observe(batch.items)
-    _batch_seconds.labels(batch.model).observe(batch.ran_s)
-    _batch_wait_seconds.labels(batch.model).observe(batch.waited_s)
-    _batch_cost.labels(batch.model).inc(batch.cost)
-    _batch_padded_cost.labels(batch.model).inc(batch.padded_cost)
-    _batch_failed_items.labels(batch.model).inc(batch.failed)
+    _of(_batch_items, batch.model).observe(batch.items)
+    _of(_batch_seconds, batch.model).observe(batch.ran_s)
+    _of(_batch_wait_seconds, batch.model).observe(batch.waited_s)
+    _of(_batch_cost, batch.model).inc(batch.cost)
+    _of(_batch_padded_cost, batch.model).inc(batch.padded_cost)
+    _of(_batch_failed_items, batch.model).inc(batch.failed)
 
 
 class ServerState(Collector):

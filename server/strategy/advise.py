@@ -41,8 +41,9 @@ class Advisor:
         given   what was advised at that moment before: it stands where its rule cannot be asked
         """
         self._timeline.add(facts)
-        # Of the thread, not of the clock: what else the machine does shall change no advice.
-        spent_at = time.thread_time() + BUDGET_S
+        # Of the thread, not of the clock: what else the machine does shall change no advice. But
+        # the clock is the cheaper one to ask, and before it has passed the thread's has not.
+        spent_at, passed_at = time.thread_time() + BUDGET_S, time.monotonic() + BUDGET_S
         known, text = dict(facts), plain(facts.get("text") or "")
         windows: dict[Window, dict[str, Any]] = {}
         advice = []
@@ -50,13 +51,15 @@ class Advisor:
             if self._is_cooling(rule):
                 continue
             holds, values = None, known
-            if time.thread_time() < spent_at:
-                self._look_for_keywords(rule, known, text)
-                if rule.window is not None:
-                    if rule.window not in windows:
-                        windows[rule.window] = self._timeline.window(rule.window)
-                    values = known | windows[rule.window]
-                holds = self._holds(rule, values)
+            if time.monotonic() < passed_at or time.thread_time() < spent_at:
+                holds = self._is_meant(rule, known)
+                if holds:
+                    self._look_for_keywords(rule, known, text)
+                    if rule.window is not None:
+                        if rule.window not in windows:
+                            windows[rule.window] = self._timeline.window(rule.window)
+                        values = known | windows[rule.window]
+                    holds = self.book.conditions[rule.name].holds(values)
             elif not self._was_told:
                 self._was_told = True
                 LOG.warning("the rules take too long", extra={"book": self.book.revision})
@@ -74,26 +77,24 @@ class Advisor:
         fired_s = self._fired_s.get(rule.name)
         return fired_s is not None and self._timeline.position_s - fired_s < rule.cool_down_s
 
-    def _holds(self, rule: Rule, values: Mapping[str, Any]) -> bool | None:
-        """None where that hangs on what is not there."""
+    def _is_meant(self, rule: Rule, known: Mapping[str, Any]) -> bool | None:
+        """Whether it is for such a moment at all; None where that hangs on what is not there."""
         by_the_clock = rule.time is not None and rule.time.by_the_clock
-        gates = {
-            "role": rule.role != "any",
-            "channel": bool(rule.channels),
-            "language": bool(rule.languages),
-            "at": by_the_clock,
-        }
-        if any(asked and name not in values for name, asked in gates.items()):
-            return None
-        at = datetime.fromisoformat(values["at"]) if by_the_clock else None
         if (
-            (rule.role != "any" and values["role"] != rule.role.upper())
-            or (rule.channels and not _is_one(values["channel"], rule.channels))
-            or (rule.languages and not _is_one(values["language"], rule.languages))
-            or (rule.time and not rule.time.include(at, self._timeline.position_s))
+            (rule.role != "any" and "role" not in known)
+            or (rule.channels and "channel" not in known)
+            or (rule.languages and "language" not in known)
+            or (by_the_clock and "at" not in known)
+        ):
+            return None
+        if (
+            (rule.role != "any" and known["role"] != rule.role.upper())
+            or (rule.channels and not _is_one(known["channel"], rule.channels))
+            or (rule.languages and not _is_one(known["language"], rule.languages))
         ):
             return False
-        return self.book.conditions[rule.name].holds(values)
+        at = datetime.fromisoformat(known["at"]) if by_the_clock else None
+        return rule.time is None or rule.time.include(at, self._timeline.position_s)
 
     def _look_for_keywords(self, rule: Rule, known: dict[str, Any], text: str) -> None:
         """Add what the rule asks to be mentioned, where the text is known, as `plain` gives it."""

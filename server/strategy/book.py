@@ -41,7 +41,10 @@ class Keywords:
 
     def are_in(self, text: str) -> bool:
         """`text` as `plain` gives it."""
-        return any(word in text and pattern.search(text) for word, pattern in self._words.items())
+        for word, pattern in self._words.items():  # noqa: SIM110 (twice as fast as any)
+            if word in text and pattern.search(text):
+                return True
+        return False
 
 
 def plain(text: str) -> str:

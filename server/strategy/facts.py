@@ -87,6 +87,9 @@ FACTS = (
     Fact("tags", "list(string)", f"the Context's, the first {MAX_TAGS}"),
 )
 
+_UNKNOWN: dict[str, Any] = dict.fromkeys(fact.name for fact in FACTS)
+_OF_EMOTIONS = tuple(f"emotions.{emotion}" for emotion in EMOTIONS)
+
 
 class Tracker:
     """Counts along one conversation, in bounded memory."""
@@ -104,7 +107,7 @@ class Tracker:
         agent's, whose feelings no rule shall judge.
         """
         self._moments += 1
-        facts: dict[str, Any] = dict.fromkeys(fact.name for fact in FACTS)
+        facts = _UNKNOWN.copy()
         facts |= self._context(moment) | _felt(moment) | _quality(moment) | _shape(moment)
         if facts["score"] is not None:
             facts["change"] = self._customer.change(facts["score"])
@@ -204,7 +207,7 @@ def _felt(moment: Moment) -> dict[str, Any]:
         "score": moment.score,
         "sentiment": sentiment,
         "emotion": max(zip(emotions, EMOTIONS, strict=True))[1],
-        **{f"emotions.{name}": p for name, p in zip(EMOTIONS, emotions, strict=True)},
+        **dict(zip(_OF_EMOTIONS, emotions, strict=True)),
         "confidence": fused.confidence,
         "abstained": fused.abstained,
         "words_score": moment.words.score if moment.words else None,

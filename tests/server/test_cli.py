@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,7 @@ def test_models_list() -> None:
 def test_pull_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it would keep these for later tests
     status, _, err = emotion("models", "pull", "tiny", "--whisper-dir", tmp_path)
     assert status == 1
     assert "networked machine" in err

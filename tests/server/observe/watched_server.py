@@ -37,6 +37,9 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @dataclass(frozen=True)
 class Watched:
+    """`before` is a scrape before it was used: counters are of all that this process has served."""
+
+    before: str
     scrape: str
     spans: list[Any]
     log: str
@@ -72,16 +75,16 @@ def watch(loaded: Models, folder: Path) -> Watched:
     receiver.start()
     tracing.begin(f"http://127.0.0.1:{port}")
     try:
-        scrape = asyncio.run(_watch(loaded, settings))
+        unused, scrape = asyncio.run(_watch(loaded, settings))
     finally:
         tracing.end()
         receiver.stop(None)
         logging.getLogger().removeHandler(handler)
         emotion.setLevel(before)
-    return Watched(scrape, collector.spans, log.getvalue())
+    return Watched(unused, scrape, collector.spans, log.getvalue())
 
 
-async def _watch(loaded: Models, settings: Settings) -> str:
+async def _watch(loaded: Models, settings: Settings) -> tuple[str, str]:
     followers = Followers.open(settings)
     async with Pipeline(loaded, settings, followers) as pipeline:
         gate, server = Gate(2), grpc.aio.server()
@@ -91,16 +94,22 @@ async def _watch(loaded: Models, settings: Settings) -> str:
         address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         metrics_at = metrics.listen("127.0.0.1", 0, metrics.ServerState(pipeline, (gate,)))
         await server.start()
+        url = f"http://{metrics_at}/metrics"
         try:
+            before = await asyncio.to_thread(_get, url)
             async with grpc.aio.insecure_channel(address) as channel:
                 await _calls(EmotionServiceStub(channel), pipeline, gate)
             while gate.running.total():  # what was given up is still on its way out
                 await asyncio.sleep(0.01)
-            url = f"http://{metrics_at}/metrics"
-            return (await asyncio.to_thread(urllib.request.urlopen, url)).read().decode()
+            return before, await asyncio.to_thread(_get, url)
         finally:
             await server.stop(0)
             await asyncio.to_thread(followers.close)
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url) as response:
+        return response.read().decode()
 
 
 async def _calls(stub: EmotionServiceStub, pipeline: Pipeline, gate: Gate) -> None:

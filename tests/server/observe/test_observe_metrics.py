@@ -27,14 +27,19 @@ DASHBOARD = Path(__file__).parents[3] / "deploy/grafana/emotion.json"
 
 
 def value(watched: Watched, name: str, **labels: str) -> float:
-    """Of the one sample of that name with these labels, among others."""
-    (found,) = [
-        sample.value
-        for family in text_string_to_metric_families(watched.scrape)
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    ]
-    return found
+    """Of the one sample of that name with these labels, among others; what a counter rose by."""
+
+    def found(scrape: str) -> list[float]:
+        return [
+            sample.value
+            for family in text_string_to_metric_families(scrape)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+
+    (now,) = found(watched.scrape)
+    counts = name.endswith(("_total", "_count"))
+    return now - sum(found(watched.before)) if counts else now
 
 
 def test_requests_are_counted_by_code_and_refusals_by_reason(watched: Watched) -> None:
