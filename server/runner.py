@@ -228,18 +228,24 @@ def _unless_late(call: Call, work: Callable[[], Result]) -> Result:
 
 
 async def together(work: Sequence[Awaitable[Result]]) -> list[Result]:
-    """All results in order; the first error ends the others and is raised as it is."""
+    """All results in order; the first error ends the others and is raised as it is.
+
+    Not a TaskGroup: that raises an error which meets a cancellation in its place.
+    """
+    if not work:
+        return []
     if len(work) == 1:
         return [await work[0]]
-
-    async def one(awaitable: Awaitable[Result]) -> Result:
-        return await awaitable
-
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in work]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(awaitable)) for awaitable in work]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if task in done and not task.cancelled() and (error := task.exception()):
+            raise error
     return [task.result() for task in tasks]
 
 

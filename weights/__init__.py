@@ -9,5 +9,5 @@ FOLDER = Path(__file__).parent
 
 
 def path_of(name: str) -> Path:
-    """Path of the embedded checkpoint `name`: text, voice, image, fusion or satisfaction."""
+    """Path of the embedded checkpoint `name`: text, voice, image, fusion, satisfaction or emoji."""
     return FOLDER / f"{name}.safetensors"

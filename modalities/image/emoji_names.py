@@ -57,7 +57,7 @@ class EmojiNames:
 
 @cache
 def names() -> EmojiNames:
-    """The embedded bank; raises UnavailableError where it is missing."""
+    """The embedded bank; raises UnavailableError where it is missing or unreadable."""
     saved = load(path_of("emoji"))
     state = {name: tensor.numpy() for name, tensor in saved.state.items()}
     return EmojiNames(Dims(**saved.dims), **state)
