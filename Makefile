@@ -20,8 +20,9 @@ $(READY): pyproject.toml
 demo: $(READY)  ## start the server, send it a sentence, a recording and a screenshot, stop it
 	$(BIN)/emotion demo
 
+# Two files at a time, with a thread each: twice as fast on two cores, and no hungrier on more.
 test: $(READY)  ## the whole test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint types stubs test  ## what CI runs: lint, types, fresh stubs, tests
 
