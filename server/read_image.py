@@ -139,7 +139,7 @@ def _unread(pages: Sequence[PreparedImage], outcome: Outcome, models: Models) ->
     if illegible:
         notes.append(
             f"{illegible} of {len(spoken)} messages could not be read: too blurred, or in a script "
-            "that the OCR does not know"
+            "that the OCR does not know, or an emoji that is not known"
         )
     model = models.image
     if model is not None and any(p.vision and p.kind not in model.kinds for p in pages):
