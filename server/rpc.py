@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -20,24 +16,22 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
 from modalities.errors import EmotionError, OverloadedError
-from server.checks import is_request_id
-from server.errors import IdleError, StoppingError, reason_of, to_status
+from server.errors import StoppingError, reason_of, to_status
 from server.logs import LOG, REQUEST
 from server.observe import metrics
 from server.observe.tracing import RequestSpan
 from server.security import guard
+from server.streams import DRAIN_S, Note, Responses, Stream
 from server.wire import parse
 
 # Takes the parsed request and the deadline, a time.monotonic() or None.
 Handler: TypeAlias = Callable[[Any, float | None], Awaitable[Message]]
-StreamHandler: TypeAlias = Callable[["Stream"], Awaitable[None]]
+StreamHandler: TypeAlias = Callable[[Stream], Awaitable[None]]
 # Takes the parsed request and where its responses go; runs until it is cancelled.
-Subscription: TypeAlias = Callable[[Any, "Responses"], Coroutine[Any, Any, None]]
+Subscription: TypeAlias = Callable[[Any, Responses], Coroutine[Any, Any, None]]
 
 Result = TypeVar("Result")
 
-DRAIN_S = 0.5  # that a client has to end its requests before an error ends the stream
-SEND_S = 60.0  # that a subscriber may take for one response
 EXPECTED = (
     "INVALID_ARGUMENT",
     "FAILED_PRECONDITION",
@@ -101,114 +95,6 @@ def service_handlers(
             for name, handler in handlers.items()
         },
     )
-
-
-@dataclass
-class Note:
-    """What the log tells of a request: its size, and the id of the message that has one; `made`
-    is the id of one that has none or a bad one, or was refused before it was read."""
-
-    request: Any = None
-    n_bytes: int = 0
-    span: RequestSpan | None = None
-
-    @cached_property
-    def made(self) -> str:
-        return str(uuid.uuid4())
-
-    @property
-    def request_id(self) -> str:
-        given = getattr(self.request, "request_id", "")
-        return given if is_request_id(given) else self.made
-
-    @property
-    def trace_id(self) -> str:
-        return self.span.trace_id if self.span else ""
-
-
-class Stream:
-    """Both directions of one bidirectional call, bounded: what is not read is not taken from the
-    network, and `send` waits until the network takes it."""
-
-    def __init__(
-        self,
-        context: grpc.aio.ServicerContext,
-        request_class: type[Message],
-        note: Note,
-        closed: asyncio.Event,
-        idle_s: float,
-    ) -> None:
-        self.note = note
-        self._context, self._request_class, self._idle_s = context, request_class, idle_s
-        self._reading: asyncio.Task[Any] | None = None
-        self._closing = asyncio.create_task(closed.wait())
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the server stops, so that no more is read."""
-        return self._closing.done()
-
-    async def read(self) -> Any:
-        """The next request; None once the client half-closes or the server stops.
-
-        Raises IdleError where none comes for too long, RejectedError where it cannot be parsed,
-        UnauthenticatedError where the caller's token was revoked or expired meanwhile.
-        """
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._context.read())
-        done, _ = await asyncio.wait(
-            {self._reading, self._closing},
-            timeout=self._idle_s,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        if self._closing in done:
-            return None
-        if not done:
-            raise IdleError(f"no request came for {self._idle_s:g} seconds")
-        raw, self._reading = self._reading.result(), None
-        if raw is grpc.aio.EOF:
-            return None
-        self.note.n_bytes += len(raw)
-        guard.take(len(raw))
-        return parse(self._request_class, raw)
-
-    async def send(self, response: Message) -> None:
-        """Raises IdleError where the client does not take it for too long."""
-        await _send(self._context, response, self._idle_s)
-
-    async def drain(self) -> None:
-        """Take and forget what the client still sends, for at most DRAIN_S.
-
-        An error that meets a request on its way is lost: grpcio's asyncio client then tells
-        INTERNAL instead (grpc/grpc#36066).
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
-                while await (self._reading or self._context.read()) is not grpc.aio.EOF:
-                    self._reading = None
-
-    async def close(self) -> None:
-        tasks = [task for task in (self._reading, self._closing) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class Responses:
-    """The server's side of one server-streaming call."""
-
-    def __init__(self, context: grpc.aio.ServicerContext) -> None:
-        self._context = context
-
-    async def open(self) -> None:
-        """Tell the client, by the initial metadata, that it is served."""
-        await self._context.send_initial_metadata(())
-
-    async def send(self, response: Message) -> None:
-        """Raises IdleError where the client does not take it for too long, UnauthenticatedError
-        where its token was revoked or expired meanwhile."""
-        guard.take(0)
-        await _send(self._context, response, SEND_S)
 
 
 def stream_handlers(
@@ -319,14 +205,6 @@ def _subscription(
         await _guarded(method, gate, context, note, work)
 
     return serve
-
-
-async def _send(context: grpc.aio.ServicerContext, response: Message, within_s: float) -> None:
-    try:
-        async with asyncio.timeout(within_s):
-            await context.write(response.SerializeToString())
-    except TimeoutError:
-        raise IdleError(f"no answer was taken for {within_s:g} seconds") from None
 
 
 async def _guarded(

@@ -16,6 +16,7 @@ from emotion.v1.emotion_service_pb2_grpc import EmotionServiceStub
 from bench.acceptance.service import tests
 from bench.calls import compose, invention, live, recorded, score_turns
 from bench.calls.score_turns import Difference
+from bench.speed.processes import serving
 from server import models
 from server.pipeline import Pipeline
 from server.settings import Settings
@@ -52,7 +53,10 @@ def streamed_as_from_file() -> Outcome:
     """Chunks of 20 ms against the same file, through a server and in process."""
     with tempfile.TemporaryDirectory() as folder:
         truths = compose.compose(Path(folder), N_STREAMED, SEED)
-        with live.serving(max_streams=1) as address, grpc.insecure_channel(address) as channel:
+        with (
+            serving(max_streams=1) as server,
+            grpc.insecure_channel(server.address) as channel,
+        ):
             streams = [score_turns.streamed(path, EmotionServiceStub(channel)) for path in truths]
         files = asyncio.run(_from_files(truths))
     found = [score_turns.difference(*pair) for pair in zip(streams, files, strict=True)]

@@ -11,14 +11,10 @@ import asyncio
 import multiprocessing
 import os
 import random
-import re
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +26,7 @@ from emotion.v1.emotion_service_pb2_grpc import EmotionServiceStub
 from emotion.v1.types_pb2 import Role
 
 from bench.calls import compose
-from server import client
+from bench.speed.processes import serving
 
 FRAME_S = 0.1
 FRAME_BYTES = int(FRAME_S * compose.LINE_RATE_HZ) * 2  # stereo μ-law
@@ -59,8 +55,8 @@ def run(streams: Sequence[int], seconds: float, seed: int) -> dict[str, Any]:
         truths = compose.compose(Path(folder), N_CALLS, seed, "dev")
         levels = []
         for n in sorted(streams):
-            with serving(max_streams=n) as address:
-                levels.append(_measured(address, n, seconds, seed, truths))
+            with serving(max_streams=n) as server:
+                levels.append(_measured(server.address, n, seconds, seed, truths))
             print(levels[-1], file=sys.stderr, flush=True)
             if levels[-1].p95_s > TARGET_S:
                 break
@@ -72,29 +68,6 @@ def run(streams: Sequence[int], seconds: float, seed: int) -> dict[str, Any]:
         "most_streams_within": max(good, default=0),
         "levels": [asdict(level) for level in levels],
     }
-
-
-@contextmanager
-def serving(max_streams: int) -> Iterator[str]:
-    """`emotion serve` with room for so many streams; its address."""
-    command = [sys.executable, "-m", "server.cli", "serve", "--port", "0"]
-    environment = {
-        **os.environ,
-        "EMOTION_MAX_STREAMS": str(max_streams),
-        "EMOTION_CPU_THREADS": "1",  # many short batches: two threads would wait for each other
-    }
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            if found := re.search(r'"serving", "address": "([^"]+)"', line):
-                client.wait_until_serving(found[1], timeout_s=10)
-                yield found[1]
-                return
-        raise RuntimeError("the server did not start")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
 
 
 def _measured(address: str, n: int, seconds: float, seed: int, truths: Sequence[Path]) -> Level:

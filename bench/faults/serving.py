@@ -7,16 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.speed.processes import address_of
 from server import client
 
-START_S, STOP_S = 180.0, 60.0
+STOP_S = 60.0
 TICKS_A_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -73,7 +73,7 @@ def serving(folder: Path, *settings: str) -> Iterator[Server]:
     with log.open("wb") as stderr:
         process = subprocess.Popen(command, stderr=stderr)
     try:
-        address = _address(process, log)
+        address = address_of(process, log)
         client.wait_until_serving(address, timeout_s=10)
         yield Server(address, process, log)
     finally:
@@ -88,16 +88,6 @@ def cpu_s(pid: int | str) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / TICKS_A_S
-
-
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    until = time.monotonic() + START_S
-    while process.poll() is None and time.monotonic() < until:
-        for line in log.read_text().splitlines():
-            if '"event": "serving"' in line:
-                return json.loads(line)["address"]
-        time.sleep(0.1)
-    raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
 
 
 def _pss_kib(pid: int) -> int:

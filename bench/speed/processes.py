@@ -50,7 +50,7 @@ def running(module: str, *arguments: str, **environment: str) -> Iterator[Server
                 stderr=stderr,
             )
         try:
-            yield Server(_address(process, log), psutil.Process(process.pid))
+            yield Server(address_of(process, log), psutil.Process(process.pid))
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -94,7 +94,8 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+def address_of(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where it listens, once its log says so; raises RuntimeError where it does not start."""
     given_up = time.monotonic() + START_S
     while time.monotonic() < given_up:
         if found := ADDRESS.search(log.read_text(errors="replace")):

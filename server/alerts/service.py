@@ -13,7 +13,7 @@ from modalities.errors import InputError, OverloadedError
 from server.alerts.log import AlertLog, matches
 from server.checks import page_size_of
 from server.errors import StateError
-from server.rpc import Responses
+from server.streams import Responses
 
 ALERTS = DESCRIPTOR.services_by_name["AlertService"]
 RETRY_AFTER_S = 1.0

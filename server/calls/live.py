@@ -17,7 +17,7 @@ from server.calls.scoring import Policy
 from server.calls.session import CallSession
 from server.checks import call_of, message_content, role_of
 from server.pipeline import Pipeline
-from server.rpc import Stream
+from server.streams import Stream
 
 MAX_ROLES = 2
 MIN_STATE_INTERVAL_S, STATE_INTERVAL_S = 1.0, 5.0

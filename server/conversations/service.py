@@ -31,9 +31,9 @@ from server.conversations.convert import (
 )
 from server.conversations.live import Live
 from server.errors import NotFoundError, StateError
-from server.rpc import Responses
 from server.store.archive import Archive
 from server.store.database import answering
+from server.streams import Responses
 from server.trends import By, trends
 
 CONVERSATIONS = DESCRIPTOR.services_by_name["ConversationService"]

@@ -24,12 +24,13 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from server import client
-from server.rpc import Gate, Stream, refusal, service_handlers, stream_handlers
+from server.rpc import Gate, refusal, service_handlers, stream_handlers
 from server.security import guard
 from server.security.guard import Guard
 from server.security.quota import Bucket
 from server.security.scopes import SCOPES, Scope
 from server.security.tokens import TokenFile, Tokens
+from server.streams import Stream
 
 PROTO = Path(__file__).parents[3] / "proto" / "emotion" / "v1"
 Work = Callable[[EmotionServiceStub, str], Awaitable[None]]
