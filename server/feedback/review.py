@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, and_, select
 
-from modalities.reading import SENTIMENTS, Source
+from modalities.reading import SENTIMENTS
 from server.feedback.schema import FEEDBACK
-from server.store.schema import CONTENT, CONVERSATION, MOMENT, READING
+from server.store.archive import kept_words
+from server.store.schema import CONVERSATION, MOMENT, READING
 
 NEWEST = 20_000  # moments that are looked at
 
@@ -98,13 +99,7 @@ def queue(engine: Engine) -> list[ReviewItem]:
 
 def texts(engine: Engine, items: Sequence[ReviewItem]) -> list[str]:
     """What is kept of each one's words, redacted; empty where nothing is."""
-    keys = {item.conversation for item in items}
-    kept: dict[tuple[int, int], str] = {}
-    words = [source.value for source in Source if source.is_words]
-    query = select(CONTENT).where(CONTENT.c.conversation.in_(keys), CONTENT.c.source.in_(words))
-    with engine.connect() as connection:
-        for row in connection.execute(query):
-            kept[row.conversation, row.number] = row.content.decode()
+    kept = kept_words(engine, {item.conversation for item in items})
     return [kept.get((item.conversation, item.number), "") for item in items]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -124,11 +124,7 @@ class Archive:
 
     def texts(self, key: int) -> dict[int, str]:
         """What is kept of a conversation's words, redacted, by the moment's number."""
-        words = [source.value for source in Source if source.is_words]
-        where = and_(CONTENT.c.conversation == key, CONTENT.c.source.in_(words))
-        with self.engine.connect() as connection:
-            found = connection.execute(select(CONTENT).where(where)).all()
-        return {row.number: row.content.decode() for row in found}
+        return {number: text for (_, number), text in kept_words(self.engine, [key]).items()}
 
     def replace_advice(
         self,
@@ -206,6 +202,15 @@ class Archive:
             rows.conversation(row, *(parts[table][row.key] for table in (MOMENT, READING, ADVICE)))
             for row in found
         ]
+
+
+def kept_words(engine: Engine, keys: Collection[int]) -> dict[tuple[int, int], str]:
+    """What is kept of conversations' words, redacted, by their key and the moment's number."""
+    words = [source.value for source in Source if source.is_words]
+    where = and_(CONTENT.c.conversation.in_(keys), CONTENT.c.source.in_(words))
+    with engine.connect() as connection:
+        found = connection.execute(select(CONTENT).where(where))
+        return {(row.conversation, row.number): row.content.decode() for row in found}
 
 
 def keyed_hash(key: bytes, content: bytes | str) -> str:
