@@ -6,11 +6,11 @@ The circumplex places an emotion label at (valence, arousal) in [-1, 1]: Mehrabi
 
 from __future__ import annotations
 
+import math
+import operator
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Array
 
@@ -23,7 +23,7 @@ CIRCUMPLEX: Mapping[str, tuple[float, float]] = {
     "disgust": (-0.60, 0.35),
     "surprise": (0.40, 0.67),
 }
-_PLACES = np.array([CIRCUMPLEX[name] for name in EMOTIONS])  # (7, 2)
+_PLACES = tuple(zip(*(CIRCUMPLEX[name] for name in EMOTIONS), strict=True))  # 2 of 7
 
 # Ours → what data sets and manifests call it, in lower case. `neutral` is an emotion and a
 # sentiment at once: `our_labels` tells which is meant. Sticker categories stand here where they
@@ -87,5 +87,6 @@ def _ours(name: str) -> str | None:
 
 def valence_arousal(log_emotions: Array) -> tuple[float, float]:
     """Expected (valence, arousal), each in [-1, 1], of log-probabilities (7,) over EMOTIONS."""
-    valence, arousal = np.exp(log_emotions.astype(np.float64)) @ _PLACES
-    return float(valence), float(arousal)
+    p = [math.exp(x) for x in log_emotions.tolist()]  # numpy is dear for so few
+    valence, arousal = (sum(map(operator.mul, p, places)) for places in _PLACES)
+    return valence, arousal

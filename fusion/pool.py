@@ -40,6 +40,7 @@ from modalities.reading import (
     Reading,
     Source,
 )
+from modalities.traced import traced
 
 SOURCES = tuple(Source)
 SURPRISE = EMOTIONS.index("surprise")
@@ -118,7 +119,7 @@ class FusionModel(nn.Module):
             part.log_softmax(-1) * here
             for part in said.split([self.dims.n_sentiments, self.dims.n_emotions], -1)
         )
-        one_hot = torch.eye(self.dims.n_sources).to(quality).expand(len(quality), -1, -1)
+        one_hot = torch.eye(self.dims.n_sources).to(quality).expand(quality.shape[0], -1, -1)
         evidence = torch.cat([one_hot, quality, stance(sentiment, present)], dim=-1)
         gate = self.gate(evidence).squeeze(-1)  # (b, m)
         # + 0.55 puts an untrained gate at a weight of about 1.
@@ -200,6 +201,46 @@ def stack(
     return filled[0], filled[1], filled[2], filled[3]
 
 
+class _Answers(nn.Module):
+    """All figures of an answer at once."""
+
+    def __init__(self, model: FusionModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def of_bias(self) -> Tensor:
+        bias = self.model.sentiment_bias
+        return (bias[POSITIVE] - bias[NEGATIVE]) / self.model.temperature
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Those of `FusionModel.forward` → log-sentiment (b, 3) and log-emotions (b, 7), fused; the
+        same of each source (b, m, …); its weight, contribution and share (b, m); the confidence
+        and the bias's share (b,)."""
+        log_sentiment, log_emotions, (sentiment, emotions, w) = self.model(*inputs)
+        said = sentiment[..., POSITIVE] - sentiment[..., NEGATIVE]
+        contribution, of_bias = w * said / self.model.temperature, self.of_bias().abs()
+        total = (contribution.abs().sum(-1) + of_bias).clamp_min(1e-30)  # (b,)
+        share = contribution.abs() / total.unsqueeze(-1)  # (b, m)
+        confidence = log_sentiment.exp().amax(-1)
+        return (
+            log_sentiment, log_emotions, sentiment, emotions, w, contribution, share, confidence,
+            of_bias / total,
+        )  # fmt: skip
+
+
+def _example(n_items: int) -> tuple[Tensor, ...]:
+    """Inputs of `FusionModel.forward`, every other source absent."""
+    shape = (n_items, len(SOURCES))
+    present = (torch.arange(math.prod(shape)).reshape(shape) % 2).double()
+    here = present.unsqueeze(-1)
+    sentiment, emotions = (
+        torch.linspace(-1, 1, n).double().log_softmax(-1) * here
+        for n in (len(SENTIMENTS), len(EMOTIONS))
+    )
+    quality = torch.full((*shape, len(fields(Quality))), 0.5).double() * here
+    return sentiment, emotions, quality, present
+
+
 class FusionPool:
     """A BatchModel over lists of readings (one a source, at least one); cost in items."""
 
@@ -215,7 +256,10 @@ class FusionPool:
         self.model = FusionModel(FusionDimensions(**saved.dims))
         self.model.load_state_dict(saved.state)
         self.model.eval().double().to(device)
+        answers = _Answers(self.model)
+        self.run = traced(answers, [_example(n) for n in (2, 1, 5)]) if device == "cpu" else answers
         self.temperature = float(self.model.temperature)
+        self.bias_contribution = float(answers.of_bias().detach())
         self.sentiment_bias = self.model.sentiment_bias.detach().float().cpu().numpy()  # (3,)
         self.emotion_bias = self.model.emotion_bias.detach().float().cpu().numpy()  # (7,)
 
@@ -233,26 +277,18 @@ class FusionPool:
         source."""
         if not all(items):
             raise ValueError("an item without readings cannot be fused")
-        inputs = (x.to(self.device) for x in stack(items))
-        log_sentiment, log_emotions, (sentiment, emotions, w) = self.model(*inputs)
-        temperature, bias = self.model.temperature, self.model.sentiment_bias
-        contribution = w * (sentiment[..., POSITIVE] - sentiment[..., NEGATIVE]) / temperature
-        of_bias = (bias[POSITIVE] - bias[NEGATIVE]) / temperature
-        total = (contribution.abs().sum(-1) + of_bias.abs()).clamp_min(1e-30)  # (b,)
-        share = contribution.abs() / total.unsqueeze(-1)  # (b, m)
-        confidence = log_sentiment.exp().amax(-1).tolist()  # (b,)
-        of_bias_share = (of_bias.abs() / total).tolist()
-        weight, signed, part = (x.tolist() for x in (w, contribution, share))  # (b, m)
-        pooled_sentiment, pooled_emotions, said_sentiment, said_emotions = (
-            x.float().cpu().numpy() for x in (log_sentiment, log_emotions, sentiment, emotions)
+        found = self.run(*(x.to(self.device) for x in stack(items)))
+        log_sentiment, log_emotions, said_sentiment, said_emotions = (
+            x.float().cpu().numpy() for x in found[:4]
         )
+        w, contribution, share, confidence, bias_share = (x.tolist() for x in found[4:])
         answers = []
         for row, readings in enumerate(items):
             columns = sorted(SOURCES.index(reading.source) for reading in readings)
             answers.append(
                 Fused(
-                    pooled_sentiment[row],
-                    pooled_emotions[row],
+                    log_sentiment[row],
+                    log_emotions[row],
                     confidence[row],
                     confidence[row] < self.abstain_below,
                     tuple(
@@ -260,14 +296,14 @@ class FusionPool:
                             SOURCES[c],
                             said_sentiment[row, c],
                             said_emotions[row, c],
-                            weight[row][c],
-                            signed[row][c],
-                            part[row][c],
+                            w[row][c],
+                            contribution[row][c],
+                            share[row][c],
                         )
                         for c in columns
                     ),
-                    float(of_bias),
-                    of_bias_share[row],
+                    self.bias_contribution,
+                    bias_share[row],
                 )
             )
         return answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
@@ -28,12 +29,20 @@ class BatchModel(Protocol[Item, Result]):
     def infer(self, items: Sequence[Item]) -> list[Result]: ...
 
 
-def alike(costs: Sequence[float], max_cost: float) -> Iterator[list[int]]:
+def alike(
+    costs: Sequence[float], max_cost: float, overhead: float = math.inf
+) -> Iterator[list[int]]:
     """Places of all items, dearest first, in groups of similar cost: the dearest's cost × items
-    stays within `max_cost`, so that little is padding; an item over it is alone."""
+    stays within `max_cost`, an item over it is alone; and no more of it is padding than `overhead`,
+    what a group costs by itself."""
     order = sorted(range(len(costs)), key=lambda place: -costs[place])
     while order:
-        n = max(1, int(max_cost // costs[order[0]]))
+        dearest, n, padding = costs[order[0]], 1, 0.0
+        while n < len(order) and dearest * (n + 1) <= max_cost:
+            padding += dearest - costs[order[n]]
+            if padding > overhead:
+                break
+            n += 1
         yield order[:n]
         order = order[n:]
 

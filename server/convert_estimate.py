@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from emotion.v1.types_pb2 import Emotion, Estimate, Fusion, LabelBias, Sentiment, SourceResult
 from emotion.v1.types_pb2 import Modality as ModalityValue
@@ -30,7 +31,7 @@ def source_results(fused: Fused) -> list[SourceResult]:
 
 def _estimate(said: Reading | SourceShare) -> Estimate:
     """What a source says as it stands; its confidence is its likeliest sentiment's probability."""
-    confidence = math.exp(said.log_sentiment.max())
+    confidence = math.exp(max(said.log_sentiment.tolist()))
     return _distributions(said.log_sentiment, said.log_emotions, confidence, False)
 
 
@@ -70,12 +71,17 @@ def _distributions(
 
 
 def fusion_terms(fused: Fused, pool: FusionPool) -> Fusion:
+    terms = Fusion(bias_contribution=fused.bias_contribution, bias_share=fused.bias_share)
+    terms.MergeFrom(_of_every_answer(pool))
+    return terms
+
+
+@lru_cache(maxsize=2)  # one that serves, and one that is promoted
+def _of_every_answer(pool: FusionPool) -> Fusion:
     return Fusion(
         temperature=pool.temperature,
         sentiment_bias=_biases(SENTIMENTS, pool.sentiment_bias),
         emotion_bias=_biases(EMOTIONS, pool.emotion_bias),
-        bias_contribution=fused.bias_contribution,
-        bias_share=fused.bias_share,
     )
 
 

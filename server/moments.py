@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fusion.pool import Fused
@@ -62,7 +63,7 @@ class Moment:
     content: Mapping[Source, bytes] = field(default_factory=dict)
     spoken: Sequence[SpokenWord] = ()
 
-    @property
+    @cached_property
     def score(self) -> float | None:
         """P(positive) − P(negative), in [−1, 1]."""
         return None if self.fused is None else float(score_of(self.fused.log_sentiment))

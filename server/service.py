@@ -56,6 +56,9 @@ async def serve(settings: Settings) -> None:
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
+            # Else up to 3,000 calls wait here for seconds, unseen by the gate; see docs/faults.md.
+            ("grpc.server.max_pending_requests", settings.max_concurrent_requests),
+            ("grpc.server.max_pending_requests_hard_limit", settings.max_concurrent_requests),
             ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a twin
         ],
     )

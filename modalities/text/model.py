@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
@@ -74,8 +75,9 @@ def without_pooler(encoder: nn.Module) -> nn.Module:
 
 def pad(windows: Sequence[tuple[int, ...]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Windows of mixed lengths → ids (b, t) padded with `pad_id` and their mask (b, t)."""
-    lengths = torch.tensor([len(window) for window in windows])
-    longest = int(lengths.max())
-    ids = torch.tensor([[*window, *[pad_id] * (longest - len(window))] for window in windows])
-    mask = (torch.arange(longest) < lengths.unsqueeze(1)).long()
-    return ids, mask
+    lengths = np.array([len(window) for window in windows])
+    ids = np.full((len(windows), lengths.max()), pad_id)  # (b, t)
+    for row, window in enumerate(windows):
+        ids[row, : len(window)] = window
+    mask = np.arange(ids.shape[1]) < lengths[:, None]  # (b, t)
+    return torch.from_numpy(ids), torch.from_numpy(mask).long()

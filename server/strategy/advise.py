@@ -11,6 +11,7 @@ from typing import Any
 from server.logs import LOG
 from server.moments import Advice
 from server.strategy.book import MENTIONS, Book, plain
+from server.strategy.condition import Condition
 from server.strategy.rule import Rule, Window
 from server.strategy.timeline import Timeline
 
@@ -67,19 +68,22 @@ class Advisor:
         for rule in self.book.rules:
             if self._is_cooling(rule):
                 continue
-            holds, values = None, known
-            if budget.is_left():
-                holds = self._is_meant(rule, known)
-                if holds:
-                    self._look_for_keywords(rule, known, text)
-                    if rule.window is not None:
-                        if rule.window not in windows:
-                            windows[rule.window] = self._timeline.window(rule.window)
-                        values = known | windows[rule.window]
-                    holds = self.book.conditions[rule.name].holds(values)
-            elif not self._was_told:
-                self._was_told = True
-                LOG.warning("the rules take too long", extra={"book": self.book.revision})
+            condition, values = self.book.conditions[rule.name], known
+            holds = self._is_meant(rule, known)
+            if holds and condition.is_refuted(known):
+                holds = False
+            elif holds and budget.is_left():
+                self._look_for_keywords(condition, known, text)
+                if rule.window is not None:
+                    if rule.window not in windows:
+                        windows[rule.window] = self._timeline.window(rule.window)
+                    values = known | windows[rule.window]
+                holds = condition.holds(values)
+            elif holds:
+                holds = None
+                if not self._was_told:
+                    self._was_told = True
+                    LOG.warning("the rules take too long", extra={"book": self.book.revision})
             if holds is None:
                 self.not_evaluable[rule.name] += 1
                 kept = [one for one in given if one.rule == rule.name]
@@ -113,9 +117,9 @@ class Advisor:
         at = datetime.fromisoformat(known["at"]) if by_the_clock else None
         return rule.time is None or rule.time.include(at, self._timeline.position_s)
 
-    def _look_for_keywords(self, rule: Rule, known: dict[str, Any], text: str) -> None:
-        """Add what the rule asks to be mentioned, where the text is known, as `plain` gives it."""
-        for name in self.book.conditions[rule.name].names:
+    def _look_for_keywords(self, condition: Condition, known: dict[str, Any], text: str) -> None:
+        """Add what it asks to be mentioned, where the text is known, as `plain` gives it."""
+        for name in condition.names:
             if name.startswith(MENTIONS) and name not in known and "text" in known:
                 keywords = self.book.keywords[name.removeprefix(MENTIONS)]
                 known[name] = None if known["text"] is None else keywords.are_in(text)

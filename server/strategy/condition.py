@@ -75,15 +75,28 @@ class Condition:
     """A compiled condition and the `names` that it asks for.
 
     Most conditions are false at most moments, by a term that says so by itself: `guards` look at
-    those first, at a fiftieth of what it costs to evaluate the expression.
+    those first, at a fiftieth of what it costs to evaluate the expression. Where it consists of
+    guards only, they are all there is to know.
     """
 
     def __init__(
-        self, expression: cel.Expression, names: Mapping[str, str], guards: Sequence[_Guard] = ()
+        self,
+        expression: cel.Expression,
+        names: Mapping[str, str],
+        guards: Sequence[_Guard] = (),
+        only_guards: bool = False,
     ) -> None:
         self.names = tuple(names)
-        self._expression, self._guards = expression, guards
+        self._expression, self._guards, self._only_guards = expression, guards, only_guards
         self._doubles = frozenset(name for name, type_ in names.items() if type_ == "double")
+
+    def is_refuted(self, values: Mapping[str, Any]) -> bool:
+        """Whether a guard says so already, whatever else there is to know."""
+        for guard in self._guards:
+            value = values.get(guard.name)
+            if value is not None and not guard.compare(value, guard.written):
+                return True
+        return False
 
     def holds(self, values: Mapping[str, Any]) -> bool | None:
         """Whether it is true of them; None where that hangs on names that are not there.
@@ -91,13 +104,13 @@ class Condition:
         To compare a value that is None gives neither true nor false, as in SQL: the condition
         holds only if what is left of it is enough to say so.
         """
-        for guard in self._guards:
-            value = values.get(guard.name)
-            if value is None:
-                if all(name in values for name in self.names):
-                    return False
-            elif not guard.compare(value, guard.written):
+        if self.is_refuted(values):
+            return False
+        if all(name in values for name in self.names):
+            if any(values[guard.name] is None for guard in self._guards):
                 return False
+            if self._only_guards:
+                return True
         known = {name: self._value(name, values[name]) for name in self.names if name in values}
         outcome = self._expression.eval(data=known)
         if outcome.type() == cel.Type.BOOL:
@@ -132,8 +145,9 @@ class Compiler:
             raise ConditionError(f"it is of type {kind}; a condition is true or false")
         names = (self._known(name) for kind, name in tokens if kind == "name")
         types = {name: self._types[name] for name in names if name}
-        guards = [guard for term in _terms(tokens) if (guard := self._guard(term))]
-        return Condition(expression, types, guards)
+        terms = [self._guard(term) for term in _terms(tokens)]
+        guards = [guard for guard in terms if guard]
+        return Condition(expression, types, guards, bool(terms) and len(guards) == len(terms))
 
     def _guard(self, term: Sequence[tuple[str, str]]) -> _Guard | None:
         """Of a term such as `score < 0.2`, `emotion == "sad"`, `abstained` or `!abstained`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_rules_of_the_default_book(
     last = [name for name, index in fired(DEFAULT, moments, **context)
             if index == len(moments) - 1]  # fmt: skip
     assert rule in last
-    as_agent = [Moment(**{**vars(moment), "role": AGENT}) for moment in moments]
+    as_agent = [replace(moment, role=AGENT) for moment in moments]
     assert rule not in [name for name, _ in fired(DEFAULT, as_agent, **context)]
 
 
