@@ -3,7 +3,8 @@
 Every set teaches the heads it has labels for: an emotion through a softmax over the classes
 that the set can hold (EWECT has no disgust: it must not teach that nothing is), a sentiment
 through all three. The two paths err differently, and better so when neither has seen the other's
-answers on `train`: they learn apart, and `dev` says how much each counts.
+answers on `train`: they learn apart, and `dev` says how much each counts. Adapters go beside
+both.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from modalities.model import infer_all
 from modalities.reading import EMOTIONS, SENTIMENTS, stacked
 from modalities.text.infer import TextReader
 from modalities.text.model import TextModel, pad
-from training.adapt import adapt, merged, trained_share
+from training.adapt import WideAdapter, adapt, merged, trained_share
 from training.calibrate import fit_pool
 from training.loop import Recipe, fingerprint, fit
 from training.options import Options
@@ -98,8 +99,7 @@ def logits(
 def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> None:
     """Train on the `train` rows, choose and calibrate on `dev`, write the checkpoint `out`.
 
-    With adapters the wide path stays as it is; else it is fitted to the rows, too. Raises
-    InputError where a split has no labelled row, and what `text_base.start` raises.
+    Raises InputError where a split has no labelled row, and what `text_base.start` raises.
     """
     learned, judged = ([row for row in rows if row.split == split] for split in ("train", "dev"))
     texts = [row.content for row in learned]
@@ -112,13 +112,12 @@ def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> No
         raise InputError("no row with a label of ours in train, or none in dev", "data")
     model.to(options.device)
 
-    model.wide.requires_grad_(False)
-    fit_deep(model, train_items, dev_items, run_dir, options)
+    share = fit_deep(model, train_items, dev_items, run_dir, options)
     bias = torch.zeros(len(SENTIMENTS) + len(EMOTIONS))
     if options.peft is None:
         bias = fit_wide(model.wide, wide_targets(train_items), WIDE_STRENGTH, WIDE_ITERATIONS)
     pool_paths(model, bias, dev_items)
-    dev_figure(logits(lambda ids, mask: model(ids, mask)[:2], model, dev_items), dev_items)
+    dev_figure(logits(_both(model), model, dev_items), dev_items)
     checkpoint.save(
         out,
         model.dims,
@@ -129,6 +128,7 @@ def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> No
             "sets": sorted({item.data_set for item in train_items}),
             "rows": len(train_items),
             "seed": SEED,
+            "trained_share": share,
         },
     )
 
@@ -139,12 +139,14 @@ def fit_deep(
     dev_items: Sequence[Example],
     run_dir: Path,
     options: Options,
-) -> None:
-    """Train the deep path by itself and keep what is best on `dev`, its adapters folded in."""
-
-    def deep(ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        return model.deep(ids, mask)[:2]
-
+) -> float:
+    """Train the deep path and keep what is best on `dev`; returns the share of the parameters that
+    train, the wide path's included. With adapters both paths train here, each by its own loss, and
+    what is best together is kept, the adapters folded in."""
+    learned, answered = [_deep(model)], _deep(model)
+    if options.peft is not None:
+        model.wide = WideAdapter(model.wide, [item.window for item in train_items])
+        learned, answered = [_deep(model), _wide(model)], _both(model)
     encoder: Any = model.encoder
     recipe = SCRATCH
     if options.base is not None:
@@ -159,25 +161,31 @@ def fit_deep(
         for part in encoder.modules()
         if isinstance(part, nn.ModuleList) and len(part) == encoder.config.num_hidden_layers
     )
+    torch.manual_seed(SEED)  # the adapters start at random
     model.encoder = adapt(
         encoder, list(layers), [encoder.embeddings], options, steps * recipe.epochs
     )
+    share = trained_share(model)
     print(
         f"{sum(p.numel() for p in model.parameters()):,} parameters, "
-        f"{trained_share(model):.1%} of them trained; {len(train_items):,} rows",
+        f"{share:.1%} of them trained; {len(train_items):,} rows",
         flush=True,
     )
+    model.wide.table.requires_grad_(False)  # `fit_wide` fits it, not the steps here
     fit(
         model,
         batches=lambda epoch: batches(train_items, weights, SEED + epoch)[:steps],
         steps_per_epoch=steps,
-        loss=lambda batch: loss(deep, model, batch),
-        validate=lambda: dev_figure(logits(deep, model, dev_items), dev_items),
+        loss=lambda batch: torch.stack([loss(path, model, batch) for path in learned]).sum(),
+        validate=lambda: dev_figure(logits(answered, model, dev_items), dev_items),
         recipe=recipe,
         run_dir=run_dir / "deep",
         inputs=fingerprint(train_items, dev_items, options.base, options.freeze, options.peft),
     )
     model.encoder = merged(model.encoder)
+    if isinstance(model.wide, WideAdapter):
+        model.wide = model.wide.folded()
+    return share
 
 
 def wide_targets(items: Sequence[Example], balance: float = 1.0) -> Targets:
@@ -201,9 +209,8 @@ def wide_targets(items: Sequence[Example], balance: float = 1.0) -> Targets:
 
 def pool_paths(model: TextModel, bias: Tensor, items: Sequence[Example]) -> None:
     """Scale both paths so that their sum is calibrated on `items`: a log-opinion pool a head."""
-    deep = logits(lambda ids, mask: model.deep(ids, mask)[:2], model, items)
+    deep, wide = (logits(path, model, items) for path in (_deep(model), _wide(model)))
     sizes = [len(SENTIMENTS), len(EMOTIONS)]
-    wide = logits(lambda ids, mask: model.wide(ids, mask).split(sizes, -1), model, items)
     allowed = torch.tensor([item.allowed for item in items])
     weights = weigh(items, 0.0, SENTIMENT_WEIGHT)
     columns = 0
@@ -257,6 +264,19 @@ def predict(path: Path, rows: Sequence[Row]) -> tuple[NDArray[np.floating], NDAr
     reader = TextReader.load(path)
     readings = infer_all(reader, [reader.prepare(row.content) for row in rows], 64)
     return stacked(readings)
+
+
+def _both(model: TextModel) -> BothHeads:
+    return lambda ids, mask: model(ids, mask)[:2]
+
+
+def _deep(model: TextModel) -> BothHeads:
+    return lambda ids, mask: model.deep(ids, mask)[:2]
+
+
+def _wide(model: TextModel) -> BothHeads:
+    sizes = [len(SENTIMENTS), len(EMOTIONS)]
+    return lambda ids, mask: model.wide(ids, mask).split(sizes, -1)
 
 
 def _chunks(order: list[int], size: int) -> Iterator[list[int]]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import weights
+from modalities import checkpoint
 from modalities.text.infer import TextReader
 from training import checks, folds, fusion, satisfaction, text
 from training.data import data_dir, read_table
@@ -32,6 +33,7 @@ BUILD = Path(__file__).parents[2] / "build"
 HIGHEST_ECE = 0.05
 KFOLD_MARGIN = {"ravdess": 0.10, "nemo": 0.15, "casia": 0.06, "urdu": 0.0}
 LOWEST_TELEPHONE_CHANGE = -0.04
+LORA_MARGIN, LORA_SHARE = 0.015, 0.03
 CALIBRATED = {
     "text": ("ewect", "goemotions", "meld", "shopping", "waimai", "airline"),
     "voice": ("casia", "ravdess", "nemo", "urdu"),
@@ -204,7 +206,7 @@ def adapters() -> Outcome:
     judged = [row for row in rows if row.split == "test"]
     before = judge.judge_rows("text", judged, weights.path_of("text"))[0]
     assert isinstance(before, Classified)
-    found = {"before": round(before.figures.macro_f1, 4)}
+    found, shares = {"before": round(before.figures.macro_f1, 4)}, {}
     for name, options in {
         "full": Options(base="embedded"),
         "lora": Options(base="embedded", peft="lora"),
@@ -215,7 +217,10 @@ def adapters() -> Outcome:
             result = judge.judge_rows("text", judged, out)[0]
             assert isinstance(result, Classified)
             found[name] = round(result.figures.macro_f1, 4)
-    return {"n": len(judged), "macro_f1": found}, found["lora"] >= found["full"] - 0.015
+            shares[name] = round(checkpoint.load(out).extra["recipe"]["trained_share"], 4)
+    figures = {"n": len(judged), "macro_f1": found, "trained_share": shares}
+    close = found["lora"] >= found["full"] - LORA_MARGIN
+    return figures, close and shares["lora"] <= LORA_SHARE
 
 
 CHECKS: dict[str, Callable[[], Outcome]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,8 @@ from transformers import (
 from modalities import checkpoint
 from modalities.errors import InputError, UnavailableError
 from modalities.text.infer import TextReader
-from modalities.text.model import pad
-from training import text, text_base
+from modalities.text.model import TextDimensions, TextModel, pad
+from training import adapt, text, text_base
 from training.calibrate import fit_pool
 from training.options import Options
 from training.rows import Row
@@ -162,16 +163,56 @@ def test_from_scratch_it_learns_and_starts_a_second_training(tmp_path: Path) -> 
     assert not torch.equal(tables[0][:, :3], tables[1][:, :3])
 
 
-def test_adapters_train_a_small_share_and_are_folded_in(
-    published: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_adapters_train_a_small_share_of_both_paths_and_are_folded_in(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(adapt, "WIDE_ROWS", 20)
     out = tmp_path / "out.safetensors"
     text.train(rows(), tmp_path / "run", out, Options(base=str(published), peft="lora", epochs=1))
     saved = checkpoint.load(out)
-    assert not any("lora" in name for name in saved.state)
-    assert not saved.state["wide.table.weight"].any()
-    assert "of them trained" in capfd.readouterr().out
+    model = TextModel(TextDimensions(**saved.dims))
+    assert saved.state.keys() == model.state_dict().keys()
+    assert saved.state["wide.table.weight"].any(1).sum() == 20
+    plain = sum(p.numel() for p in model.parameters())
+    heads = sum(p.numel() for n, p in model.named_parameters() if "head" in n)
+    lora = sum(  # A and B of each linear layer
+        adapt.RANK * sum(p.shape)
+        for n, p in model.encoder.named_parameters()
+        if ".layer." in n and p.ndim == 2
+    )
+    trained = lora + (20 + 1) * 10  # the other buckets' row
+    assert saved.extra["recipe"]["trained_share"] == pytest.approx(
+        (trained + heads) / (plain + trained)
+    )
     text.predict(out, rows())
+
+
+@pytest.mark.parametrize("kind", ["lora", "adalora"])
+def test_a_killed_training_with_adapters_ends_as_an_unbroken_one(
+    kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "base.safetensors"
+    text.train(rows(), tmp_path / "base", base, Options(epochs=1))
+    options = Options(base=str(base), peft=kind, epochs=4)
+    unbroken, resumed = tmp_path / "unbroken.safetensors", tmp_path / "resumed.safetensors"
+    text.train(rows(), tmp_path / "unbroken", unbroken, options)
+    figure, calls = text.dev_figure, iter(range(3))
+
+    def killed(*given: Any) -> float:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return figure(*given)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(text, "dev_figure", killed)
+        text.train(rows(), tmp_path / "resumed", resumed, options)
+    assert not resumed.exists()
+    text.train(rows(), tmp_path / "resumed", resumed, options)
+    assert resumed.read_bytes() == unbroken.read_bytes()
+    table = "wide.table.weight"
+    assert not torch.equal(
+        checkpoint.load(base).state[table], checkpoint.load(resumed).state[table]
+    )
 
 
 def test_a_base_that_is_not_there_and_rows_without_labels(tmp_path: Path) -> None:
