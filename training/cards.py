@@ -42,8 +42,8 @@ WEAK = {
         "Few speakers were heard (39 in training): a voice unlike theirs is read worse.",
         "Happy and angry, both loud, are often taken for one another.",
         "URDU's test speakers have no clip of one of its four classes.",
-        "One temperature serves sets of very different difficulty: on easy ones (RAVDESS) it is "
-        "less sure than it could be.",
+        "How sure to be is learnt from few speakers: on easy sets (RAVDESS) it is less sure than "
+        "it could be.",
         "The encoder was trained for 5 epochs and adds little to the functionals; on corpora never "
         "heard the model is weak: hold it against your own calls first.",
     ],

@@ -1,7 +1,8 @@
 """The fusion recipe, and how the pool is judged beside simpler rules.
 
 The pool learns on composed items (`training.pairs`) of `dev` readings, which trained no modality:
-gate and biases on one half, the temperature on the other; it is judged on items of `test`.
+all of them, for they are few; its temperature is that of pools fitted without a fold of them, on
+that fold. It is judged on items of `test`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
+from sklearn.model_selection import GroupKFold
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,6 +28,7 @@ from training.pairs import SEED, Composer, Labelled, readings, tensors
 
 CONTRADICTORY = 0.25  # share of the items trained on whose second source is of another class
 JUDGED_CONTRADICTORY = 0.3
+N_FOLDS = 4
 SUBSETS = tuple(
     subset for count in range(2, len(Source) + 1) for subset in combinations(Source, count)
 )
@@ -65,12 +68,16 @@ class FixedWeights(FusionModel):
 def train(weights: Path, out: Path, n_items: int = 30_000, steps: int = 1_500) -> None:
     """Fit the pool on dev readings by the modality checkpoints in `weights`, write `out`."""
     known = readings("dev", weights)
-    first, second = known[::2], known[1::2]
-    model = fitted(first, n_items, steps)
-    inputs, _, sentiment = tensors(Composer(second, SEED + 1).any(n_items // 3, CONTRADICTORY))
-    with torch.inference_mode():
-        log_sentiment, _, _ = model(*inputs)
-    model.temperature.fill_(fit_temperature(log_sentiment.clone(), sentiment))
+    answers, truth = [], []
+    for kept, held in GroupKFold(N_FOLDS).split(known, groups=[item.origin for item in known]):
+        model = fitted([known[i] for i in kept], n_items, steps)
+        composer = Composer([known[i] for i in held], SEED + 1)
+        inputs, _, sentiment = tensors(composer.any(n_items // (3 * N_FOLDS), CONTRADICTORY))
+        with torch.inference_mode():
+            answers.append(model(*inputs)[0])
+        truth.append(sentiment)
+    model = fitted(known, n_items, steps)
+    model.temperature.fill_(fit_temperature(torch.cat(answers), torch.cat(truth)))
     print(f"temperature {float(model.temperature):.3f}")
     # Below one half the most probable sentiment is more likely wrong than right.
     save(out, model, abstain_below=0.5, recipe={"pairs": "synthetic", "seed": SEED})
@@ -104,7 +111,7 @@ def evaluate(weights: Path, split: str = "test", n_items: int = 1_000) -> list[P
     weights are learned as the pool's are.
     """
     pool = FusionPool.load(weights / "fusion.safetensors")
-    fixed = fitted(readings("dev", weights)[::2], 30_000, 1_500, FixedWeights)
+    fixed = fitted(readings("dev", weights), 30_000, 1_500, FixedWeights)
     composer = Composer(readings(split, weights), SEED + 2)
     return [
         _judge(pool, fixed, composer.of(subset, n_items, share), subset, share)

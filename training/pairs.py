@@ -46,6 +46,7 @@ class Labelled:
     reading: Reading
     emotion: int  # index in EMOTIONS, −1 where only the sentiment is known
     sentiment: int  # index in SENTIMENTS, −1 for surprise
+    origin: str  # the speaker, or else the very item: readings of one belong to one fold
 
 
 def readings(split: str, weights: Path) -> list[Labelled]:
@@ -129,7 +130,8 @@ def _sentiment_of(emotion: int) -> str | None:
 
 
 def _labelled(row: Row, reading: Reading) -> Labelled:
-    return Labelled(reading, row.emotion_index, row.sentiment_index)
+    origin = f"{row.data_set}/{row.speaker}" if row.part == "voice" else row.content
+    return Labelled(reading, row.emotion_index, row.sentiment_index, origin)
 
 
 def _sample(rows: Iterable[Row], rng: random.Random) -> list[Row]:

@@ -189,7 +189,10 @@ def _train(wide: WidePath, x: Tensor, often: Tensor, items: Sequence[Clip], reci
 
 @dataclass(frozen=True, eq=False)
 class Unheard:
-    """Answers to n clips of speakers that the judges did not hear, by familiarity weighed."""
+    """Answers to n clips of speakers that the judges did not hear, by familiarity weighed.
+
+    The judges are those of `WidePath`, in its order.
+    """
 
     items: Sequence[Clip]
     sentiment: Tensor  # (judges, n, 3) logits
@@ -211,7 +214,8 @@ def unheard(
     start: WidePath, values: Tensor, often: Tensor, items: Sequence[Clip], recipe: Recipe
 ) -> list[Unheard]:
     """Of all items, each by a path that learnt from other speakers; then, where there is more
-    than one, from other sets."""
+    than one, from other sets, whose own expert then says nothing."""
+    names = list(dict.fromkeys(item.data_set for item in items))
     found = []
     for groups in ([item.speaker for item in items], [item.data_set for item in items]):
         n_folds = min(N_FOLDS, len(set(groups)))
@@ -222,7 +226,14 @@ def unheard(
             wide = learnt(start, values[:, kept], often, [items[i] for i in kept], recipe)
             with torch.inference_mode():
                 paths = weighed(*wide(values[0, held]))
-            sentiment, emotions = (torch.stack(heads) for heads in zip(*paths, strict=True))
+            known = dict.fromkeys(items[i].data_set for i in kept)
+            places = torch.tensor([0, *(1 + names.index(name) for name in known), 1 + len(names)])
+            sentiment, emotions = (
+                torch.zeros(2 + len(names), *heads[0].shape).index_copy(
+                    0, places, torch.stack(heads)
+                )
+                for heads in zip(*paths, strict=True)
+            )
             parts.append(Unheard([items[i] for i in held], sentiment, emotions))
         found.append(joined(parts))
     return found
@@ -230,7 +241,11 @@ def unheard(
 
 def weigh(wide: WidePath, known: Sequence[Unheard]) -> list[Unheard]:
     """Scale the judges' logits so that their sums are the most probable on clips `unheard`;
-    returns the answers as they then are."""
+    returns the answers as they then are.
+
+    Each set's expert has a weight of its own: sets differ in how well they are read, and so in how
+    sure the sum may be.
+    """
     of = joined(known)
     ones = torch.ones(len(of.items))
     targets = [item.sentiment for item in of.items], [item.emotion for item in of.items]
@@ -241,10 +256,11 @@ def weigh(wide: WidePath, known: Sequence[Unheard]) -> list[Unheard]:
         )
     ]
     judges = (wide.network, wide.experts, wide.robust)
-    for layers, by in zip(judges, zip(*weights, strict=True), strict=True):
-        for layer, weight in zip(layers, by, strict=True):
-            for parameter in layer.parameters():
-                parameter.data *= weight
+    for head, weight in enumerate(weights):
+        for judge, by in zip(judges, (weight[:1], weight[1:-1], weight[-1:]), strict=True):
+            of_output = by.repeat_interleave(wide.sizes[head])
+            for parameter in judge[head].parameters():
+                parameter.data = torch.einsum("c,c...->c...", of_output, parameter.data)
     by_sentiment, by_emotion = (weight[:, None, None] for weight in weights)
     return [
         Unheard(part.items, part.sentiment * by_sentiment, part.emotions * by_emotion)

@@ -1,7 +1,7 @@
 """The wide path of the voice model: judges of an utterance's functionals, beside the encoder.
 
-Three of them: a network; for each training set a linear discriminant of its own, believed as far
-as the clip sounds like that set; and a linear discriminant of vocal effort alone, which means the
+A network; for each training set an expert, a linear discriminant of its own, believed as far as
+the clip sounds like that set; and a linear discriminant of vocal effort alone, which means the
 same in a language and a room that were never heard. The less the clip sounds like any of the
 sets, the more the last is believed.
 """
@@ -19,8 +19,8 @@ BLUR = 3.0  # by how much more alike the sets are taken to be than their trainin
 
 
 class WidePath(nn.Module):
-    """Functionals (b, n) → logits of the network, the experts and the robust judge, in this
-    order, and how familiar (b,) the clip sounds, in (0, 1).
+    """Functionals (b, n) → logits of the network, each set's expert and the robust judge, in this
+    order (2 + n_sets), and how familiar (b,) the clip sounds, in (0, 1).
 
     n       functionals
     width   of the network
@@ -60,13 +60,13 @@ class WidePath(nn.Module):
         x = self.standard(functionals)
         distances = self.distances(x)
         sets = (distances * -(self.n_sets - 1) / (2 * BLUR)).softmax(-1)  # (b, s)
-        experts = [
-            torch.einsum("bs,bsc->bc", sets, head(x).unflatten(-1, (self.n_sets, -1)))
+        sentiment, emotions = (
+            (sets.unsqueeze(-1) * head(x).unflatten(-1, (self.n_sets, -1))).unbind(1)
             for head in self.experts
-        ]
-        robust = [head(x[:, -N_ROBUST:]) for head in self.robust]
+        )
+        robust = self.robust[0](x[:, -N_ROBUST:]), self.robust[1](x[:, -N_ROBUST:])
         familiar = torch.sigmoid(FAR - distances.amin(-1))
-        return [self.judged(x), (experts[0], experts[1]), (robust[0], robust[1])], familiar
+        return [self.judged(x), *zip(sentiment, emotions, strict=True), robust], familiar
 
     def standard(self, functionals: Tensor) -> Tensor:
         """At the training's mean 0 and deviation 1, outliers held back."""

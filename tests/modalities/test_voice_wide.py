@@ -37,10 +37,11 @@ def test_a_distance_is_one_where_a_clip_of_the_set_is_on_average(wide: WidePath)
 def test_a_strange_clip_is_left_to_the_robust_judge(wide: WidePath) -> None:
     judges, familiar = wide(torch.cat([at(3, 0), at(0, -4)]))
     assert familiar[0] > 0.9 > 0.01 > familiar[1]
-    network, experts, robust = (emotions for _, emotions in weighed(judges, familiar))
-    for own, of in ((network, judges[0][1]), (experts, judges[1][1])):
+    assert len(judges) == 1 + 3 + 1
+    *known, robust = (emotions for _, emotions in weighed(judges, familiar))
+    for own, (_, of) in zip(known, judges[:-1], strict=True):
         torch.testing.assert_close(own, of * familiar.unsqueeze(1))
-    torch.testing.assert_close(robust, judges[2][1] * (1 - familiar).unsqueeze(1))
+    torch.testing.assert_close(robust, judges[-1][1] * (1 - familiar).unsqueeze(1))
 
 
 def test_familiarity_is_half_at_its_distance(wide: WidePath) -> None:
@@ -54,7 +55,8 @@ def test_the_expert_of_the_set_it_sounds_like_is_believed(wide: WidePath) -> Non
             head.weight.zero_()
             head.bias.copy_(torch.arange(3.0).repeat_interleave(head.out_features // 3))
     for index, centre in enumerate(wide.centres.tolist()):
-        sentiment, emotions = wide(at(*centre))[0][1]
+        experts = wide(at(*centre))[0][1:-1]
+        sentiment, emotions = (sum(heads) for heads in zip(*experts, strict=True))
         torch.testing.assert_close(sentiment, torch.full((1, 3), float(index)), atol=0.2, rtol=0)
         torch.testing.assert_close(emotions, torch.full((1, 7), float(index)), atol=0.2, rtol=0)
 

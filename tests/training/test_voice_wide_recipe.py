@@ -77,7 +77,8 @@ def test_every_judge_learns(start: WidePath, values: torch.Tensor, items: list[C
     with torch.inference_mode():
         judges, familiar = wide(values[0])
     assert wide.n_sets == 2 and familiar.mean() > 0.7
-    for _, emotions in judges:
+    network, first, second, robust = (emotions for _, emotions in judges)
+    for emotions in (network, first + second, robust):
         assert (emotions.argmax(-1) == target).float().mean() > 0.6
     assert wide.distances(wide.standard(values[0])).argmin(-1).tolist() == [
         int(item.data_set == "b") for item in items
@@ -113,7 +114,9 @@ def test_speakers_and_sets_are_answered_by_who_did_not_hear_them(
     assert [len({name[0] for name in of}) for of in left_out[5:]] == [1, 1]
     for part in (speakers, sets):
         assert sorted(map(id, part.items)) == sorted(map(id, items))
-        assert part.emotions.shape == (3, len(items), 7)
+        assert part.emotions.shape == (4, len(items), 7)
+    of_a = torch.tensor([item.data_set == "a" for item in sets.items])
+    assert not sets.emotions[1, of_a].any() and sets.emotions[2, of_a].any()
 
 
 def test_judges_weigh_what_they_are_worth(
