@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
+from collections.abc import Callable
 
 import grpc
 from emotion.v1 import emotion_service_pb2, model_service_pb2
@@ -39,6 +41,15 @@ MODEL = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 LAST_ANSWERS_S = 1.0  # for health watchers and answers on their way, once all work is done
 DECODERS_AT_START = 2  # a recording's and a picture's; more are started as they are needed
 YOUNG_OBJECTS = 20_000  # made since, before the collector looks for cycles: of about 20 requests
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, with which a server answers about a seventh more texts; it is not for Windows."""
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 async def serve(settings: Settings) -> None:

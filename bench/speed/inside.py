@@ -14,6 +14,7 @@ from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest
 from bench.speed.processes import cpu_s
 from server import models
 from server.pipeline import Pipeline
+from server.service import loop_factory
 from server.settings import Settings
 from server.warmup import warm_up
 
@@ -32,10 +33,10 @@ class Taken:
 
 
 class Inside:
-    """A pipeline with the settings of `processes.serving`, and its event loop."""
+    """A pipeline with the settings of `processes.serving` and an event loop as the server's."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = (loop_factory() or asyncio.new_event_loop)()
         self.pipeline = self.loop.run_until_complete(_pipeline())
 
     def run(self, payloads: Sequence[bytes], callers: int, n_requests: int) -> Taken:
