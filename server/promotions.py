@@ -10,14 +10,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from modalities.checkpoint import sha256
 from modalities.errors import EmotionError
-from modalities.image.infer import VisionItem
-from modalities.reading import Quality
-from modalities.voice.prepare import Segment
-from modalities.voice.stream import SAMPLE_RATE_HZ
+from server.health import item_for
 from server.logs import LOG
 from server.models import Models, reload
 from server.runner import Runner
@@ -71,11 +66,5 @@ def _loaded(part: str, models: Models, settings: Settings) -> Mapping[str, Any]:
     """Verified, loaded, and run once."""
     parts = reload(part, models, settings)
     model = parts[part]
-    if part == "text":
-        item: Any = model.prepare("hello")
-    elif part == "voice":
-        item = Segment(np.zeros(SAMPLE_RATE_HZ, np.float32), 0.0, 1.0, 0.0)
-    else:
-        item = VisionItem(np.zeros((model.size, model.size, 3), np.uint8), Quality())
-    model.infer([item])
+    model.infer([item_for(part, model)])
     return parts

@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from modalities.errors import InputError, LimitError, OverloadedError, UnavailableError
 from modalities.reading import Modality
 from server.analysis import Call
-from server.engine import BatchQueue
+from server.engine import Batch, BatchQueue
 from server.models import Models
 from server.observe import metrics
 from server.observe.threads import Threads
@@ -32,6 +34,7 @@ Result = TypeVar("Result")
 WHOLE_REQUEST = (LimitError, OverloadedError, TimeoutError)  # never one modality's affair
 NAMES = ("text", "voice", "image", "fusion")
 MAX_EXPLANATIONS = 8  # waiting or under way
+FAILING = 3  # batches of a model, one after another and to the last item, after which it is ill
 
 
 class Queue(Protocol):
@@ -87,6 +90,7 @@ class Runner:
         self._explainer = Threads(1, "explain")
         self._explaining = 0
         self._ray = _ray_engine(settings) if settings.engine == "ray" else None
+        self._failed: Counter[str] = Counter()  # batches since one had an answer
         self._open: set[Queue] = set()
         self._closing: set[asyncio.Task[None]] = set()
         served = {
@@ -164,6 +168,17 @@ class Runner:
         with call.stage(f"{name}.infer"):
             return await generation.served[name].queue.infer(items, call.deadline)
 
+    @property
+    def failing(self) -> list[str]:
+        """Parts (of NAMES) whose last batches failed whole, FAILING of them or more."""
+        return [name for name, n in self._failed.items() if n >= FAILING]
+
+    def _batch_ended(self, part: str, batch: Batch) -> None:
+        metrics.batch_ended(batch)
+        self._failed[part] += 1
+        if batch.failed < batch.items:
+            del self._failed[part]
+
     def queues(self) -> list[tuple[str, Queue | Threads]]:
         """What waits, by stage; from any thread, for the metrics."""
         threads = ((f"{modality}.prepare", line) for modality, line in self._threads.items())
@@ -189,13 +204,13 @@ class Runner:
     def _serve(self, name: str, model: Any) -> _Served:
         queue: Queue
         if self._ray is not None and name in self._ray.remote:
-            queue = self._ray.queue(name, model, metrics.batch_ended)
+            queue = self._ray.queue(name, model, partial(self._batch_ended, name))
         else:
             queue = BatchQueue[Any, Any](
                 model,
                 max_queued_batches=self.settings.max_queued_batches,
                 batch_wait_s=self.settings.batch_wait_ms / 1000,
-                on_batch=metrics.batch_ended,
+                on_batch=partial(self._batch_ended, name),
             )
         self._open.add(queue)
         served = _Served(queue)

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import grpc
 from emotion.v1 import emotion_service_pb2, model_service_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health as grpc_health
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server import models
+from server import health, models, promotions
 from server.alerts.service import ALERTS, AlertHandlers
 from server.calls.batch import OPERATIONS, CallJobs
 from server.calls.live import LiveCalls
@@ -26,7 +27,6 @@ from server.models import Models
 from server.observe import metrics, probes, tracing
 from server.parsing import Parsing
 from server.pipeline import Pipeline
-from server.promotions import follow
 from server.rpc import Gate, refusal, service_handlers, stream_handlers, subscription_handlers
 from server.security.guard import Guard
 from server.security.tls import listen
@@ -83,7 +83,7 @@ async def serve(settings: Settings) -> None:
     gate = Gate(settings.max_concurrent_requests, settings.max_request_s)
     streams = Gate(settings.max_streams)
     registry = Registry.of_environment()
-    promotions: asyncio.Task[None] | None = None
+    background: list[asyncio.Task[None]] = []
     try:
         if settings.metrics_port is not None:
             state = metrics.ServerState(pipeline, (gate, streams))
@@ -93,14 +93,17 @@ async def serve(settings: Settings) -> None:
         await warm_up(pipeline.runner)
         _settle_memory()
         if registry:
-            promotions = asyncio.create_task(follow(pipeline.runner, registry))
-        health_servicer = await _add_services(server, pipeline, jobs, gate, streams)
+            background.append(asyncio.create_task(promotions.follow(pipeline.runner, registry)))
+        health_servicer, names = await _add_services(server, pipeline, jobs, gate, streams)
+        watch = health.follow(pipeline.runner, health_servicer, names)
+        background.append(asyncio.create_task(watch))
         _log_missing(loaded)
         await server.start()
         probed = await probes.serve(health_servicer, settings)
         LOG.info("serving", extra={"address": f"{settings.host}:{port}", "device": loaded.device})
         await stop.wait()
         LOG.info("stopping")
+        background.pop().cancel()
         await health_servicer.enter_graceful_shutdown()
         *drained, _ = await asyncio.gather(
             gate.drain(settings.drain_s), streams.drain(settings.drain_s), jobs.close()
@@ -110,8 +113,8 @@ async def serve(settings: Settings) -> None:
         if probed:
             await probed.stop(0)
     finally:
-        if promotions:
-            promotions.cancel()
+        for task in background:
+            task.cancel()
         await pipeline.close()
         await asyncio.to_thread(followers.close)
         await asyncio.to_thread(tracing.end)
@@ -120,7 +123,8 @@ async def serve(settings: Settings) -> None:
 
 async def _add_services(
     server: grpc.aio.Server, pipeline: Pipeline, jobs: CallJobs, gate: Gate, streams: Gate
-) -> health.aio.HealthServicer:
+) -> tuple[grpc_health.aio.HealthServicer, list[str]]:
+    """The health service, and the names of the others, all SERVING."""
     catalogue = Catalogue(pipeline.models, pipeline.settings)
     settings, followers = pipeline.settings, pipeline.followers
     feedback = FeedbackHandlers(
@@ -187,7 +191,7 @@ async def _add_services(
             ),
         )
     )
-    health_servicer = health.aio.HealthServicer()
+    health_servicer = grpc_health.aio.HealthServicer()
     serving = health_pb2.HealthCheckResponse.SERVING
     services = (EMOTION, MODEL, FEEDBACK, CONVERSATIONS, ALERTS, OPERATIONS)
     names = [service.full_name for service in services]
@@ -195,9 +199,9 @@ async def _add_services(
         await health_servicer.set(name, serving)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
-        (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        (*names, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
-    return health_servicer
+    return health_servicer, names
 
 
 def _settle_memory() -> None:

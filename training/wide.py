@@ -30,7 +30,8 @@ class Targets:
     """What n windows teach, head by head: sentiment, then emotion."""
 
     windows: Sequence[tuple[int, ...]]
-    labels: tuple[NDArray[np.int64], NDArray[np.int64]]  # (n,) each, −1 where there is none
+    # (n,) each, −1 where there is none; or probabilities (n, 3) and (n, 7)
+    labels: tuple[NDArray[np.int64] | Floats, NDArray[np.int64] | Floats]
     weights: tuple[Floats, Floats]  # (n,) each, 0 where there is none
     allowed: NDArray[np.bool_]  # (n, 7) emotions that a row's set can hold
 
@@ -95,11 +96,9 @@ def _cross_entropy(logits: Floats, targets: Targets) -> tuple[float, Floats]:
     parts = np.split(np.asarray(logits, np.float64), [len(SENTIMENTS)], axis=1)
     parts[1] = np.where(targets.allowed, parts[1], -1e4)
     value, slopes = 0.0, []
-    rows = np.arange(len(logits))
-    for part, index, weight in zip(parts, targets.labels, targets.weights, strict=True):
+    for part, label, weight in zip(parts, targets.labels, targets.weights, strict=True):
         log_p = log_softmax(part, axis=1)
-        value -= float(weight @ log_p[rows, index])
-        slope = np.exp(log_p)
-        slope[rows, index] -= 1
-        slopes.append(slope * weight[:, None])
+        wanted = np.eye(part.shape[1])[label] if label.ndim == 1 else label
+        value -= float(weight @ (wanted * log_p).sum(1))
+        slopes.append((np.exp(log_p) - wanted) * weight[:, None])
     return value, np.concatenate(slopes, axis=1)

@@ -14,13 +14,16 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
+import pyarrow.parquet as pq
 from emotion.v1.conversation_pb2 import Message
 from emotion.v1.emotion_service_pb2 import AnalyzeConversationRequest, AnalyzeEmotionRequest
 from emotion.v1.emotion_service_pb2_grpc import EmotionServiceStub
@@ -31,6 +34,12 @@ from bench.acceptance.screenshots import RESULTS
 from bench.acceptance.service import ROOT, Outcome, tests
 from bench.pii_templates import REPORTED
 from server import client
+from server.calls import report
+from server.calls.events import CallSummary, Utterance
+from server.calls.journal import Journal, utterances_path
+from server.calls.recorded import RecordedCall, Recording
+from server.calls.shape import Span, shape
+from server.calls.table import scored_row
 from server.privacy.detect import Kind
 from server.strategy.book import Book
 
@@ -138,8 +147,8 @@ def _serving(folder: Path, **settings: object) -> Iterator[str]:
 
 
 def personal_data_nowhere() -> Outcome:
-    """Lines with personal data through a server that keeps content; what of it lies in its store,
-    its alerts, its log and its metrics afterwards."""
+    """Lines with personal data through a server that keeps content, and as what is said in a
+    recorded call; what of it lies in the store, alerts, log, metrics, tables and report."""
     told = [line for line in pii.lines(600, PII_SEED, REPORTED) if line.spans][:200]
     secrets = {line.text[span.start : span.end] for line in told for span in line.spans}
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -173,7 +182,8 @@ def personal_data_nowhere() -> Outcome:
                 metrics = page.read()
         with closing(sqlite3.connect(folder / "store.db")) as database:
             n_stored = database.execute("SELECT count(*) FROM content").fetchone()[0]
-        files = {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        _report([line.text for line in told], folder)
+        files = {file.name: _plain(file) for file in folder.rglob("*") if file.is_file()}
         files["metrics"] = metrics
     leaks = sorted(
         {
@@ -185,7 +195,30 @@ def personal_data_nowhere() -> Outcome:
         }
     )
     figures = {"secrets": len(secrets), "stored": n_stored, "searched": sorted(files)}
-    return figures | {"leaks": leaks}, not leaks and n_stored == len(told) and len(files) > 3
+    return figures | {"leaks": leaks}, not leaks and n_stored == len(told) and len(files) > 7
+
+
+def _report(said: Sequence[str], folder: Path) -> None:
+    """Tables and report of a recorded call in which one channel says all this."""
+    spoken = [
+        Utterance(i, 0, None, 2.0 * i, 2.0 * i + 1, True, -30.0, text=text)
+        for i, text in enumerate(said)
+    ]
+    spans = [Span(one.channel, one.start_s, one.end_s, one.loudness_dbfs) for one in spoken]
+    summary = CallSummary(shape(spans, [None], 2.0 * len(said)), [], None, [])
+    call = RecordedCall(spoken, summary, "pcm_s16le", np.zeros((1, 2 * len(said)), np.float32))
+    journal = Journal(folder / "calls.parquet", {})
+    journal.add(scored_row(Recording("call.wav", Path("call.wav"), 1, datetime.now(UTC)), call))
+    journal.finish()
+    journal.close()
+    report.write(journal.out, utterances_path(journal.out), folder / "report")
+
+
+def _plain(file: Path) -> bytes:
+    """What a file holds, decompressed."""
+    if file.suffix == ".parquet":
+        return str(pq.read_table(file).to_pylist()).encode()
+    return file.read_bytes()
 
 
 def database_away() -> Outcome:

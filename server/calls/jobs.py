@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modalities.errors import EmotionError, InputError
+from server.analysis import Call
 from server.calls import table
 from server.calls.journal import Journal
 from server.calls.recorded import CallOptions, Recording, score
@@ -23,7 +24,7 @@ from server.errors import StateError
 from server.logs import LOG
 from server.models import Models
 from server.pipeline import Pipeline
-from server.runner import together
+from server.runner import Generation, together
 from server.settings import Settings
 
 # Of what is taken from a folder; a file that is named, or matched by a glob, is always opened.
@@ -128,8 +129,9 @@ def _recording(name: str, path: Path) -> Recording:
 
 
 class Job:
-    """A run; `out` is the table of calls, `turn` as for a Scorer. Raises as `Journal`, and
-    UnavailableError where there is no model for voices."""
+    """A run; `out` is the table of calls, `turn` as for a Scorer. All of it is scored by the models
+    that serve when it is made: one table has one set of models, whatever is promoted meanwhile.
+    Raises as `Journal`, and UnavailableError where there is no model for voices."""
 
     def __init__(
         self,
@@ -139,11 +141,13 @@ class Job:
         pipeline: Pipeline,
         turn: AbstractAsyncContextManager[Any] = AT_ONCE,
     ) -> None:
-        if pipeline.models.voice is None:
-            raise pipeline.models.missing["voice"]
+        begun = Call("")
+        models = pipeline.runner.models_of(begun)
+        if models.voice is None:
+            raise models.missing["voice"]
         self.recordings, self.options, self.pipeline = recordings, options, pipeline
-        self._turn = turn
-        self.models = revisions(pipeline.models)
+        self._turn, self._generation = turn, begun.generation
+        self.models = revisions(models)
         self.journal = Journal(out, _described(options, pipeline.settings) | self.models)
         self.progress = Progress(len(recordings), sum(one.size_bytes for one in recordings))
 
@@ -174,7 +178,9 @@ class Job:
     async def _work(self, left: Iterable[Recording]) -> None:
         for recording in left:
             heard = self.progress.heard
-            row = await row_of(recording, self.pipeline, self.options, heard, self._turn)
+            row = await row_of(
+                recording, self.pipeline, self.options, heard, self._turn, self._generation
+            )
             await self.keep(recording, row)
 
     async def keep(self, recording: Recording, row: Mapping[str, Any]) -> None:
@@ -195,10 +201,11 @@ async def row_of(
     options: CallOptions,
     heard: Callable[[float], None],
     turn: AbstractAsyncContextManager[Any] = AT_ONCE,
+    generation: Generation | None = None,
 ) -> dict[str, Any]:
     """Of `table.NESTED`, for a recording that cannot be scored, too; arguments as for `score`."""
     try:
-        call = await score(recording.path, pipeline, options, heard, turn)
+        call = await score(recording.path, pipeline, options, heard, turn, generation)
         return await asyncio.to_thread(table.scored_row, recording, call)
     except InputError as error:
         return table.failed_row(recording, table.UNREADABLE, error.reason)

@@ -22,7 +22,7 @@ from server.calls.scoring import AT_ONCE, Policy, patiently
 from server.calls.session import CallSession
 from server.follow import Following
 from server.pipeline import Pipeline
-from server.runner import together
+from server.runner import Generation, together
 from server.workers.pool import DECODERS, RecordingFile
 
 MAX_UNNAMED_CHANNELS = 2
@@ -88,15 +88,17 @@ async def score(
     options: CallOptions,
     heard: Callable[[float], None],
     turn: AbstractAsyncContextManager[Any] = AT_ONCE,
+    generation: Generation | None = None,
 ) -> RecordedCall:
     """Score a file of any length; `heard` is told the seconds of audio, added up over channels,
-    as they are read. What is damaged is left out and noted. `turn` as for a Scorer.
+    as they are read. What is damaged is left out and noted. `turn` as for a Scorer; by the models
+    of `generation`, by default those that serve.
 
     Raises InputError where there is no call in it, OSError where it cannot be opened.
     """
     if not path.stat().st_size:
         raise InputError("the file is empty")
-    call = Call(str(uuid.uuid4()))
+    call = Call(str(uuid.uuid4()), generation=generation)
 
     async def read() -> Array | None:
         return await pipeline.runner.prepare(call, Modality.VOICE, reader.read)

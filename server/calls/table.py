@@ -1,5 +1,6 @@
 """What a scored recording is as rows: one of `CALLS`, and one of `UTTERANCES` for each stretch of
 speech. Each column states what it holds, and its unit where it has one, in its field's metadata.
+Tables and the report made of them are kept: transcripts lose their personal data on the way in.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from server.analysis import Role
 from server.calls.events import CallSummary, Utterance
 from server.calls.recorded import RecordedCall, Recording
 from server.calls.shape import CallShape, ChannelShape, Peak, ScoreCourse
+from server.privacy.redact import redact
 
 OK, UNREADABLE, FAILED = "OK", "UNREADABLE", "FAILED"
 UNKNOWN = "UNKNOWN"
@@ -94,7 +96,7 @@ UTTERANCES = pa.schema(
         _field("start_s", _SECONDS, "its start, from the call's beginning", "s"),
         _field("end_s", _SECONDS, "its end, from the call's beginning", "s"),
         _field("loudness_dbfs", _FLOAT, "mean power of its samples", "dBFS"),
-        _field("text", _STRING, "what is said; null without a transcript"),
+        _field("text", _STRING, "what is said, personal data replaced; null if unknown"),
         _field("text_confidence", _FLOAT, "mean probability of the text's tokens"),
         _field("language", _STRING, "of the text, a BCP-47 tag"),
         _field("score", _FLOAT, "P(positive) - P(negative), in [-1, 1]; null where not scored"),
@@ -228,7 +230,7 @@ def _utterance_row(one: Utterance) -> dict[str, Any]:
         "start_s": one.start_s,
         "end_s": one.end_s,
         "loudness_dbfs": one.loudness_dbfs,
-        "text": one.text or None,
+        "text": redact(one.text).text or None,
         "text_confidence": one.confidence,
         "language": one.language or None,
         "not_scored": one.not_scored or None,

@@ -35,7 +35,7 @@ def broken_text(loaded: Models) -> Models:
     spoilt = copy.copy(loaded)
     spoilt.text = copy.copy(loaded.text)
     assert spoilt.text is not None
-    del spoilt.text.model
+    del spoilt.text.run
     return spoilt
 
 

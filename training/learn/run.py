@@ -62,7 +62,7 @@ def learn(part: str, wanted: Wanted, out: Path, registry: Registry, options: Opt
             else ([], None)
         )
         candidate = out / f"{part}.safetensors"
-        _train(part, parent, replace(rows, replay=rows.replay + added), out, options)
+        _train(part, parent, rows, added, out, options)
         _note_trained(parent, candidate, rows.new + added)
         report = gate.judge(part, rows.gate, parent, candidate)
         card = {
@@ -83,13 +83,17 @@ def learn(part: str, wanted: Wanted, out: Path, registry: Registry, options: Opt
         return registry.add(part, out, card)
 
 
-def _train(part: str, parent: Path, rows: Learning, out: Path, options: Options) -> None:
+def _train(
+    part: str, parent: Path, rows: Learning, added: Sequence[Row], out: Path, options: Options
+) -> None:
     candidate, run_dir = out / f"{part}.safetensors", out / "run"
     if part == "text":
-        text_recipe.learn(parent, rows.new, rows.replay, rows.dev, run_dir, candidate, options)
+        text_recipe.learn(
+            parent, rows.new, rows.replay, rows.dev, run_dir, candidate, options, added
+        )
         return
     recipe = import_module(f"training.{part}")
-    learned = [*rows.new * REPEATS, *rows.replay, *rows.dev]
+    learned = [*rows.new * REPEATS, *added, *rows.replay, *rows.dev]
     try:
         recipe.train(learned, run_dir, candidate, replace(options, base=str(parent)))
     except InputError as error:

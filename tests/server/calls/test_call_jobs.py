@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import recorded_media as calls
 from server_process import in_process
 
-from modalities.errors import InputError
+from modalities.errors import InputError, UnavailableError
 from server.analysis import Role
 from server.calls import journal, table
 from server.calls.jobs import Job, Progress, find, find_under
@@ -199,6 +200,23 @@ def test_another_job_is_refused(loaded: Models, archive: Path, half: Path, unbro
     for out in (half, unbroken):
         with pytest.raises(InputError, match=r"channels customer,agent instead of agent,customer"):
             run(loaded, archive, out, swapped)
+
+
+def test_a_run_keeps_the_models_that_it_began_with(
+    loaded: Models, archive: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "calls.parquet"
+    models = replace(loaded, missing=dict(loaded.missing))  # of its own: another one is promoted
+
+    async def work(pipeline: Pipeline) -> None:
+        job = Job(find([str(archive)]), out, BOTH, pipeline)
+        pipeline.runner.promote(voice=UnavailableError("replaced", "ask again"))
+        await job.run(3)
+        with pytest.raises(UnavailableError, match="replaced"):
+            Job(find([str(archive)]), tmp_path / "new.parquet", BOTH, pipeline)
+
+    in_process(models, work)
+    calls.assert_same(rows(out), rows(unbroken))
 
 
 def test_a_file_that_is_no_table_is_not_overwritten(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,6 +110,13 @@ def test_a_row_gives_the_summary_back(call: RecordedCall) -> None:
     assert back.customer_scores == pytest.approx(call.summary.customer_scores, abs=1e-6)
     assert tuple(back.notes) == tuple(call.summary.notes)
     calls.assert_same(asdict(back.shape), asdict(call.summary.shape))
+
+
+def test_personal_data_in_a_transcript_is_replaced_by_its_kind(call: RecordedCall) -> None:
+    said = replace(call.utterances[0], text="我的电话是13800138000，快点")
+    spoken = replace(call, utterances=[said, *call.utterances[1:]])
+    row = table.scored_row(RECORDING, spoken)
+    assert row["utterances"][0]["text"] == "我的电话是[PHONE]，快点"
 
 
 def test_an_utterance_that_was_scored_and_one_that_was_not(call: RecordedCall) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from training.learn import pseudo
 from training.learn import text as recipe
 from training.learn.rows import sample
 from training.options import Options
-from training.rows import Row
+from training.rows import Row, held_emotions
+from training.text_examples import examples
 
 OLD = {"positive": ("thank you", "lovely"), "negative": ("an outrage", "refund me")}
 NEW = {"positive": ("broadband is stable",), "negative": ("the router blinks red",)}
@@ -72,6 +74,18 @@ def test_new_labels_are_learned_and_the_old_ones_kept(parent: Path, tmp_path: Pa
     # Of emotions the new rows say nothing: those n-grams keep their logits but for a temperature.
     table, was = (saved.state["wide.table.weight"][:, 3:].numpy() for saved in (after, before))
     assert np.corrcoef(table.ravel(), was.ravel())[0, 1] > 0.999
+
+
+def test_a_replay_moves_nothing_by_itself(parent: Path, tmp_path: Path) -> None:
+    model, tokenizer = text_base.start(str(parent), [], tmp_path, 0, 0)
+    # Labelled the wrong way round: it is not the labels that hold.
+    old = [replace(row, sentiment="neutral", emotion="sad") for row in rows("old", OLD, 12)]
+    items = examples(old, held_emotions(rows("old", OLD, 12)), tokenizer, model.dims)
+    before = model.wide.table.weight.clone()
+    recipe.widen(model.eval(), items, {}, (True, True))
+    assert torch.allclose(model.wide.table.weight, before, atol=1e-4)
+    recipe.widen(model, items, {"old": (True,) * 3}, (True, True))
+    assert not torch.allclose(model.wide.table.weight, before, atol=1e-2)
 
 
 def test_rows_without_a_label_of_ours_are_refused(parent: Path, tmp_path: Path) -> None:
