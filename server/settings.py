@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     prepare_threads: PositiveInt = Field(default=2, description="of each modality")
     max_decode_s: PositiveFloat = Field(default=30.0, description="of a recording or picture")
     max_queued_batches: PositiveInt = Field(default=256, description="of one model")
-    batch_wait_ms: float = Field(default=3.0, ge=0, description="from a batch's first item")
+    batch_wait_ms: float = Field(default=0.0, ge=0, description="from a batch's first item")
     drain_s: PositiveFloat = Field(default=30.0, description="for accepted requests at the end")
 
     max_streams: PositiveInt = Field(default=40, description="live calls at once")

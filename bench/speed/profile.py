@@ -33,7 +33,12 @@ READERS = ("rapidocr/",)  # their Python, too: it is the OCR library's own
 NUMERIC = ("numpy", "scipy")
 WIRE = ("grpc", "_message.", "google/")
 OF_CALLER = ("libc.so", "libstdc++", "vdso", "ld-linux", "libm.so", "libgcc", "libpthread")
-WAITS = ("wait", "pthread_mutex_lock", "futex", "epoll", "select", "take_gil")
+# A thread without work waits for a lock, one that has asked a decoder reads from its pipe.
+WAITS = (
+    "wait", "pthread_mutex_lock", "futex", "epoll", "select", "take_gil", "PyThread_acquire_lock",
+    "os_read",
+)  # fmt: skip
+JIT = "(?)"  # code in no file: oneDNN's kernels, made when they are first wanted
 NATIVE_WIRE = ("grpc", "event_engine", "timer", "resolver")
 
 HOW = (
@@ -108,8 +113,10 @@ def divided(stacks: str, taken: dict[int, float], names: dict[int, str]) -> dict
 
 def part_of(frames: list[str]) -> str | None:
     """One of PARTS for a stack, outermost first; None where it waits."""
-    if any(wait in frame for frame in frames[-3:] for wait in WAITS if ".py:" not in frame):
+    if any(wait in frame for frame in frames[-4:] for wait in WAITS if ".py:" not in frame):
         return None
+    if frames[-1].endswith(JIT):
+        return PARTS[0]
     if any(reader in frame for frame in frames for reader in READERS):
         return PARTS[0]
     for frame in reversed(frames):
