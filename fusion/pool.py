@@ -119,7 +119,8 @@ class FusionModel(nn.Module):
             part.log_softmax(-1) * here
             for part in said.split([self.dims.n_sentiments, self.dims.n_emotions], -1)
         )
-        one_hot = torch.eye(self.dims.n_sources).to(quality).expand(quality.shape[0], -1, -1)
+        n_items = quality.shape[0]  # len() would be a constant in a trace
+        one_hot = torch.eye(self.dims.n_sources).to(quality).expand(n_items, -1, -1)
         evidence = torch.cat([one_hot, quality, stance(sentiment, present)], dim=-1)
         gate = self.gate(evidence).squeeze(-1)  # (b, m)
         # + 0.55 puts an untrained gate at a weight of about 1.

@@ -129,7 +129,7 @@ def serve(
     from server import logs, service
 
     logs.configure()
-    with asyncio.Runner(loop_factory=service.loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=service.new_event_loop) as runner:
         runner.run(service.serve(settings))
 
 

@@ -38,10 +38,10 @@ async def follow(runner: Runner, servicer: health.aio.HealthServicer, names: Seq
             untried_s = 0.0
         if bool(runner.failing) is is_well:
             is_well = not is_well
-            LOG.log(
-                *((30, "models fail") if runner.failing else (20, "models answer again")),
-                extra={"models": sorted(runner.failing)},
-            )
+            if is_well:
+                LOG.info("models answer again")
+            else:
+                LOG.warning("models fail", extra={"models": runner.failing})
             for name in names:
                 await servicer.set(name, STATUS.SERVING if is_well else STATUS.NOT_SERVING)
 

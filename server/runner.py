@@ -120,6 +120,7 @@ class Runner:
             absent = isinstance(part, UnavailableError)
             setattr(self.models, name, None if absent else part)
             self.models.missing.pop(name, None)
+            self._failed.pop(name, None)  # batches of the model before it
             before = served.pop(name, None)
             if absent:
                 self.models.missing[name] = part
@@ -175,9 +176,7 @@ class Runner:
 
     def _batch_ended(self, part: str, batch: Batch) -> None:
         metrics.batch_ended(batch)
-        self._failed[part] += 1
-        if batch.failed < batch.items:
-            del self._failed[part]
+        self._failed[part] = self._failed[part] + 1 if batch.failed == batch.items else 0
 
     def queues(self) -> list[tuple[str, Queue | Threads]]:
         """What waits, by stage; from any thread, for the metrics."""

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable
 
 import grpc
 from emotion.v1 import emotion_service_pb2, model_service_pb2
@@ -43,13 +42,13 @@ DECODERS_AT_START = 2  # a recording's and a picture's; more are started as they
 YOUNG_OBJECTS = 20_000  # made since, before the collector looks for cycles: of about 20 requests
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def new_event_loop() -> asyncio.AbstractEventLoop:
     """uvloop's, with which a server answers about a seventh more texts; it is not for Windows."""
     if sys.platform == "win32":
-        return None
+        return asyncio.new_event_loop()
     import uvloop
 
-    return uvloop.new_event_loop
+    return uvloop.new_event_loop()
 
 
 async def serve(settings: Settings) -> None:
@@ -95,15 +94,14 @@ async def serve(settings: Settings) -> None:
         if registry:
             background.append(asyncio.create_task(promotions.follow(pipeline.runner, registry)))
         health_servicer, names = await _add_services(server, pipeline, jobs, gate, streams)
-        watch = health.follow(pipeline.runner, health_servicer, names)
-        background.append(asyncio.create_task(watch))
+        watching = health.follow(pipeline.runner, health_servicer, names)
+        background.append(asyncio.create_task(watching))
         _log_missing(loaded)
         await server.start()
         probed = await probes.serve(health_servicer, settings)
         LOG.info("serving", extra={"address": f"{settings.host}:{port}", "device": loaded.device})
         await stop.wait()
         LOG.info("stopping")
-        background.pop().cancel()
         await health_servicer.enter_graceful_shutdown()
         *drained, _ = await asyncio.gather(
             gate.drain(settings.drain_s), streams.drain(settings.drain_s), jobs.close()

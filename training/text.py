@@ -62,13 +62,11 @@ def loss(path: BothHeads, model: TextModel, batch: Batch) -> Tensor:
     """Weighted cross-entropy of both heads by `path`, the mean over the batch."""
     device = model.emotion_head.weight.device
     ids, mask = pad([item.window for item in batch.items], model.dims.pad_id)
-    sentiment, emotions = path(ids.to(device), mask.to(device))
-    allowed = torch.tensor([item.allowed for item in batch.items], device=device)  # (b, 7)
-    emotions = emotions.float().masked_fill(~allowed, -1e4)
+    sentiment, emotions = possible(path(ids.to(device), mask.to(device)), batch.items)
     total = torch.zeros((), device=device)
     for logits, targets, weight in (
         (emotions, [item.emotion for item in batch.items], batch.emotion_weight),
-        (sentiment.float(), [item.sentiment for item in batch.items], batch.sentiment_weight),
+        (sentiment, [item.sentiment for item in batch.items], batch.sentiment_weight),
     ):
         # A head without a label in the batch gets no gradient at all, so its weights rest.
         if any(target >= 0 for target in targets):
@@ -77,6 +75,13 @@ def loss(path: BothHeads, model: TextModel, batch: Batch) -> Tensor:
             )
             total = total + (each * weight.to(device)).mean()
     return total
+
+
+def possible(said: tuple[Tensor, Tensor], items: Sequence[Example]) -> tuple[Tensor, Tensor]:
+    """Logits (n, 3) and (n, 7) in fp32, emotions that an item's set cannot hold ruled out."""
+    sentiment, emotions = said
+    allowed = torch.tensor([item.allowed for item in items], device=emotions.device)  # (n, 7)
+    return sentiment.float(), emotions.float().masked_fill(~allowed, -1e4)
 
 
 def logits(

@@ -14,7 +14,7 @@ from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest
 from bench.speed.processes import cpu_s
 from server import models
 from server.pipeline import Pipeline
-from server.service import loop_factory
+from server.service import new_event_loop
 from server.settings import Settings
 from server.warmup import warm_up
 
@@ -36,7 +36,7 @@ class Inside:
     """A pipeline with the settings of `processes.serving` and an event loop as the server's."""
 
     def __init__(self) -> None:
-        self.loop = (loop_factory() or asyncio.new_event_loop)()
+        self.loop = new_event_loop()
         self.pipeline = self.loop.run_until_complete(_pipeline())
 
     def run(self, payloads: Sequence[bytes], callers: int, n_requests: int) -> Taken:

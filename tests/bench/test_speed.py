@@ -160,6 +160,12 @@ def test_quantiles_are_of_those_that_were_answered() -> None:
         (["main (a.py:1)", "sgemm (libtorch_cpu.so)", "hook (b.py:3)"], "Python"),
         (["main (a.py:1)", "exp (numpy/_core/_multiarray_umath.so)"], "numpy"),
         (["main (a.py:1)", "pthread_cond_wait (libc.so.6)", "0x1 (libc.so.6)"], None),
+        (
+            ["work (a.py:1)", "PyThread_acquire_lock_timed (libpython.so)", "0x1 (libc.so)"],
+            None,
+        ),
+        (["recv (a.py:1)", "os_read (libpython3.11.so)", "read (libc.so.6)"], None),
+        (["conv (a.py:1)", "0x7fe03073e010 (?)"], "kernels and readers"),
     ],
 )
 def test_the_innermost_known_place_of_a_stack_decides(frames: list[str], part: str | None) -> None:

@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
 
+from modalities.errors import UnavailableError
 from server import health
 from server.analysis import Call
 from server.models import Models
@@ -81,7 +82,9 @@ def test_health_follows_a_model(name: str, loaded: Models, monkeypatch: pytest.M
     asyncio.run(work())
 
 
-def test_one_bad_item_among_good_ones_says_nothing(loaded: Models) -> None:
+def test_one_bad_item_among_good_ones_says_nothing(
+    loaded: Models,
+) -> None:
     assert loaded.text is not None
     good: Any = loaded.text.prepare("hello")
 
@@ -95,6 +98,23 @@ def test_one_bad_item_among_good_ones_says_nothing(loaded: Models) -> None:
             )
             assert not isinstance(found[0], BaseException)
             assert isinstance(found[1], Exception)
+        assert not runner.failing
+        await runner.close()
+
+    asyncio.run(work())
+
+
+def test_a_model_that_is_taken_away_is_not_ill(loaded: Models) -> None:
+    assert loaded.text is not None
+    bad: Any = replace(loaded.text.prepare("hello"), windows=((-1,),))
+
+    async def work() -> None:
+        runner = Runner(replace(loaded, missing=dict(loaded.missing)), Settings())
+        for _ in range(FAILING):
+            with pytest.raises(Exception, match="index"):
+                await runner.infer(Call("bad"), "text", [bad])
+        assert runner.failing == ["text"]
+        runner.promote(text=UnavailableError("it was taken away", "bring it back"))
         assert not runner.failing
         await runner.close()
 

@@ -31,7 +31,7 @@ from training.calibrate import fit_temperature
 from training.loop import Recipe, fingerprint, fit
 from training.options import Options
 from training.rows import Row, held_emotions
-from training.text import SEED, BothHeads, dev_figure, logits, wide_targets
+from training.text import SEED, BothHeads, dev_figure, logits, possible, wide_targets
 from training.text_base import start
 from training.text_examples import SENTIMENT_WEIGHT, Batch, Example, batches, examples, weigh
 from training.wide import fit_wide
@@ -144,7 +144,7 @@ def adapt_encoder(
             answers = _wanted(parent(ids, mask)[:2], batch.items, new)
         total = torch.zeros((), device=device)
         for logit, answer, weight in zip(
-            _allowed(model(ids, mask)[:2], batch.items),
+            possible(model(ids, mask)[:2], batch.items),
             answers,
             (batch.sentiment_weight, batch.emotion_weight),
             strict=True,
@@ -180,7 +180,7 @@ def _wanted(
     all_of_them = (True,) * len(SENTIMENTS)
     said = torch.tensor([new.get(item.data_set, all_of_them) for item in items])  # (n, 3)
     wanted = []
-    for head, logit in zip(HEADS, _allowed(logits, items), strict=True):
+    for head, logit in zip(HEADS, possible(logits, items), strict=True):
         label = torch.tensor([getattr(item, head) for item in items])
         stated = learns & (label >= 0)
         p = logit.softmax(-1)
@@ -192,16 +192,9 @@ def _wanted(
     return wanted[0], wanted[1]
 
 
-def _allowed(logits: tuple[Tensor, Tensor], items: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    """In float32, emotions that an item's set cannot hold ruled out."""
-    sentiment, emotions = logits
-    allowed = torch.tensor([item.allowed for item in items], device=emotions.device)
-    return sentiment.float(), emotions.float().masked_fill(~allowed, -1e4)
-
-
 def calibrate(model: TextModel, dev: Sequence[Example]) -> None:
     """Divide both paths by the temperature of their sum on `dev`, head by head."""
-    sentiment, emotions = _allowed(logits(_sum(model), model, dev), dev)
+    sentiment, emotions = possible(logits(_sum(model), model, dev), dev)
     column = 0
     for name, layer, values in zip(HEADS, _heads(model), (sentiment, emotions), strict=True):
         target = torch.tensor([getattr(item, name) for item in dev])
