@@ -21,13 +21,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fusion.in_numpy import N_SENTIMENTS, SURPRISE, Doubles, NumpyPool, Places
 from modalities import checkpoint
 from modalities.reading import (
     EMOTIONS,
@@ -40,10 +42,9 @@ from modalities.reading import (
     Reading,
     Source,
 )
-from modalities.traced import traced
 
 SOURCES = tuple(Source)
-SURPRISE = EMOTIONS.index("surprise")
+COLUMN = {source: column for column, source in enumerate(SOURCES)}
 LEAST = -8.0  # log-probability under which less is no more evidence
 
 
@@ -170,76 +171,59 @@ def stance(sentiment: Tensor, present: Tensor) -> Tensor:
 
 def quality_features(quality: Quality) -> list[float]:
     """A Quality's fields brought to about [0, 1], in their own order."""
-    characters, unknown, speech_s, snr_db, *rest = map(float, astuple(quality))
     return [
-        math.log1p(characters) / 8,
-        unknown,
-        math.log1p(speech_s) / 4,
-        max(-10.0, min(snr_db, 60.0)) / 40,
-        *rest,
+        math.log1p(quality.characters) / 8,
+        quality.unknown_share,
+        math.log1p(quality.speech_s) / 4,
+        max(-10.0, min(quality.snr_db, 60.0)) / 40,
+        quality.asr_confidence,
+        quality.ocr_confidence,
+        quality.face,
+        quality.sharpness,
     ]
+
+
+def rows(
+    items: Sequence[Sequence[Reading]],
+) -> tuple[Doubles, Doubles, NDArray[np.intp]]:
+    """Of all readings, one after another: what they say (r, 3 + 7), not below LEAST, their quality
+    (r, q) and their sources (r,)."""
+    readings = [reading for item in items for reading in item]
+    said = np.empty((len(readings), N_SENTIMENTS + len(EMOTIONS)))
+    for row, reading in zip(said, readings, strict=True):
+        row[:N_SENTIMENTS], row[N_SENTIMENTS:] = reading.log_sentiment, reading.log_emotions
+    quality = np.array([quality_features(reading.quality) for reading in readings])
+    source = np.array([COLUMN[reading.source] for reading in readings])
+    return np.maximum(said, LEAST, out=said), quality, source
 
 
 def stack(
     items: Sequence[Sequence[Reading]], dtype: torch.dtype = torch.double
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Readings, at most one a source and item → (b, m, 3), (b, m, 7), (b, m, q), (b, m)."""
-    dims = FusionDimensions()  # filled in numpy: a tensor's element costs ten times as much
-    sentiment = np.zeros((len(items), dims.n_sources, dims.n_sentiments))
-    emotions = np.zeros((len(items), dims.n_sources, dims.n_emotions))
-    quality = np.zeros((len(items), dims.n_sources, dims.n_quality))
-    present = np.zeros((len(items), dims.n_sources))
-    for row, readings in enumerate(items):
-        for reading in readings:
-            column = SOURCES.index(reading.source)
-            if present[row, column]:
-                raise ValueError(f"two readings of source {reading.source}: combine them first")
-            sentiment[row, column] = reading.log_sentiment
-            emotions[row, column] = reading.log_emotions
-            quality[row, column] = quality_features(reading.quality)
-            present[row, column] = 1
-    filled = [torch.from_numpy(x).to(dtype) for x in (sentiment, emotions, quality, present)]
-    return filled[0], filled[1], filled[2], filled[3]
+    """The same with a place for every source: (b, m, 3), (b, m, 7), (b, m, q), and which of them
+    are there, (b, m). Raises as `FusionPool.infer`."""
+    items = [_in_order(item) for item in items]
+    said, quality, source = rows(items)
+    item = Places([len(item) for item in items]).item  # (r,)
+
+    def placed(of_readings: Doubles) -> Tensor:
+        places = np.zeros((len(items), len(SOURCES), *of_readings.shape[1:]))
+        places[item, source] = of_readings
+        return torch.from_numpy(places).to(dtype)
+
+    here = placed(np.ones(len(source)))
+    return placed(said[:, :N_SENTIMENTS]), placed(said[:, N_SENTIMENTS:]), placed(quality), here
 
 
-class _Answers(nn.Module):
-    """All figures of an answer at once."""
-
-    def __init__(self, model: FusionModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def of_bias(self) -> Tensor:
-        bias = self.model.sentiment_bias
-        return (bias[POSITIVE] - bias[NEGATIVE]) / self.model.temperature
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Those of `FusionModel.forward` → log-sentiment (b, 3) and log-emotions (b, 7), fused; the
-        same of each source (b, m, …); its weight, contribution and share (b, m); the confidence
-        and the bias's share (b,)."""
-        log_sentiment, log_emotions, (sentiment, emotions, w) = self.model(*inputs)
-        said = sentiment[..., POSITIVE] - sentiment[..., NEGATIVE]
-        contribution, of_bias = w * said / self.model.temperature, self.of_bias().abs()
-        total = (contribution.abs().sum(-1) + of_bias).clamp_min(1e-30)  # (b,)
-        share = contribution.abs() / total.unsqueeze(-1)  # (b, m)
-        confidence = log_sentiment.exp().amax(-1)
-        return (
-            log_sentiment, log_emotions, sentiment, emotions, w, contribution, share, confidence,
-            of_bias / total,
-        )  # fmt: skip
-
-
-def _example(n_items: int) -> tuple[Tensor, ...]:
-    """Inputs of `FusionModel.forward`, every other source absent."""
-    shape = (n_items, len(SOURCES))
-    present = (torch.arange(math.prod(shape)).reshape(shape) % 2).double()
-    here = present.unsqueeze(-1)
-    sentiment, emotions = (
-        torch.linspace(-1, 1, n).double().log_softmax(-1) * here
-        for n in (len(SENTIMENTS), len(EMOTIONS))
-    )
-    quality = torch.full((*shape, len(fields(Quality))), 0.5).double() * here
-    return sentiment, emotions, quality, present
+def _in_order(item: Sequence[Reading]) -> Sequence[Reading]:
+    """By source. Raises ValueError where there is no reading, or two are of one source."""
+    if len(item) == 1:
+        return item
+    if not item:
+        raise ValueError("an item without readings cannot be fused")
+    if len({reading.source for reading in item}) < len(item):
+        raise ValueError("two readings of one source: combine them first")
+    return sorted(item, key=lambda reading: COLUMN[reading.source])
 
 
 class FusionPool:
@@ -257,12 +241,12 @@ class FusionPool:
         self.model = FusionModel(FusionDimensions(**saved.dims))
         self.model.load_state_dict(saved.state)
         self.model.eval().double().to(device)
-        answers = _Answers(self.model)
-        self.run = traced(answers, [_example(n) for n in (2, 1, 5)]) if device == "cpu" else answers
-        self.temperature = float(self.model.temperature)
-        self.bias_contribution = float(answers.of_bias().detach())
+        self._in_numpy = NumpyPool(self.model)
+        self.temperature = self._in_numpy.temperature
         self.sentiment_bias = self.model.sentiment_bias.detach().float().cpu().numpy()  # (3,)
         self.emotion_bias = self.model.emotion_bias.detach().float().cpu().numpy()  # (7,)
+        of_bias = self.model.sentiment_bias.detach()
+        self.bias_contribution = float(of_bias[POSITIVE] - of_bias[NEGATIVE]) / self.temperature
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> FusionPool:
@@ -272,42 +256,55 @@ class FusionPool:
     def cost(self, item: Sequence[Reading]) -> float:
         return 1.0
 
-    @torch.inference_mode()
     def infer(self, items: Sequence[Sequence[Reading]]) -> list[Fused]:
         """One Fused an item; raises ValueError on an item without readings or with two of one
         source."""
-        if not all(items):
-            raise ValueError("an item without readings cannot be fused")
-        found = self.run(*(x.to(self.device) for x in stack(items)))
-        log_sentiment, log_emotions, said_sentiment, said_emotions = (
-            x.float().cpu().numpy() for x in found[:4]
-        )
-        w, contribution, share, confidence, bias_share = (x.tolist() for x in found[4:])
-        answers = []
-        for row, readings in enumerate(items):
-            columns = sorted(SOURCES.index(reading.source) for reading in readings)
-            answers.append(
-                Fused(
-                    log_sentiment[row],
-                    log_emotions[row],
-                    confidence[row],
-                    confidence[row] < self.abstain_below,
-                    tuple(
-                        SourceShare(
-                            SOURCES[c],
-                            said_sentiment[row, c],
-                            said_emotions[row, c],
-                            w[row][c],
-                            contribution[row][c],
-                            share[row][c],
-                        )
-                        for c in columns
-                    ),
-                    self.bias_contribution,
-                    bias_share[row],
-                )
+        items = [_in_order(item) for item in items]
+        places = Places([len(item) for item in items])
+        pooled, said, weight = self._pool(items, places)
+        contribution = weight * (said[:, POSITIVE] - said[:, NEGATIVE]) / self.temperature  # (r,)
+        size, of_bias = np.abs(contribution), abs(self.bias_contribution)
+        total = np.maximum(places.sum(size) + of_bias, 1e-30)  # (b,)
+        confidence = np.exp(pooled[:, :N_SENTIMENTS].max(1))  # (b,)
+        said, pooled = said.astype(np.float32), pooled.astype(np.float32)
+        terms = zip(
+            said[:, :N_SENTIMENTS], said[:, N_SENTIMENTS:], weight.tolist(),
+            contribution.tolist(), (size / total[places.item]).tolist(), strict=True,
+        )  # fmt: skip
+        answers = zip(
+            items, pooled[:, :N_SENTIMENTS], pooled[:, N_SENTIMENTS:], confidence.tolist(),
+            (of_bias / total).tolist(), strict=True,
+        )  # fmt: skip
+        return [
+            Fused(
+                log_sentiment,
+                log_emotions,
+                sure,
+                sure < self.abstain_below,
+                tuple(SourceShare(reading.source, *next(terms)) for reading in item),
+                self.bias_contribution,
+                bias_share,
             )
-        return answers
+            for item, log_sentiment, log_emotions, sure, bias_share in answers
+        ]
+
+    def _pool(
+        self, items: Sequence[Sequence[Reading]], places: Places
+    ) -> tuple[Doubles, Doubles, Doubles]:
+        """As `NumpyPool`; not on the CPU, by the model."""
+        if self.device == "cpu":
+            return self._in_numpy(*rows(items), places)
+        with torch.inference_mode():
+            inputs = [x.to(self.device) for x in stack(items)]
+            *pooled, (sentiment, emotions, weight) = self.model(*inputs)
+            there = inputs[-1].bool()  # (b, m), in the order of the rows
+            said = torch.cat([sentiment, emotions], -1)[there]  # (r, n)
+            return _array(torch.cat(pooled, -1)), _array(said), _array(weight[there])
+
+
+def _array(x: Tensor) -> Doubles:
+    array: Doubles = x.cpu().numpy()
+    return array
 
 
 def save(path: Path, model: FusionModel, *, abstain_below: float, **extra: object) -> None:

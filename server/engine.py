@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -77,8 +78,10 @@ class Pace:
 class BatchQueue(Generic[Item, Result]):
     """The queue of one model; belongs to the event loop in which it was made.
 
-    `on_batch` is told of each batch, in that loop, and raises nothing. A batch that the device's
-    memory does not hold is halved, and so is the model's `max_batch_cost` from then on.
+    Its thread takes batch after batch by itself: while the loop deals with the results of one, the
+    next is under way. `on_batch` is told of each batch, in the loop, and raises nothing. A batch
+    that the device's memory does not hold is halved, and so is the model's `max_batch_cost` from
+    then on.
     """
 
     def __init__(
@@ -93,13 +96,15 @@ class BatchQueue(Generic[Item, Result]):
         self.max_queued_cost = max_queued_batches * model.max_batch_cost
         self.batch_wait_s = batch_wait_s
         self.on_batch = on_batch
+        self.pace = Pace()
+        self._loop = asyncio.get_running_loop()
         self._pending: list[_Entry[Item, Result]] = []  # in order of arrival
         self._running_cost = 0.0
-        self.pace = Pace()
-        self._changed = asyncio.Event()
-        self._closed = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"infer-{model.name}")
-        self._dispatcher = asyncio.create_task(self._dispatch())
+        self._closed = self._is_waking = False
+        self._changed = threading.Condition()  # its lock is held where the above is written
+        self._done = self._loop.create_future()  # once the thread has no more to tell
+        self._thread = threading.Thread(target=self._work, name=f"infer-{model.name}", daemon=True)
+        self._thread.start()
 
     async def infer(self, items: Sequence[Item], deadline: float | None = None) -> list[Result]:
         """Results in the order of `items`, all of which are queued at once or none.
@@ -112,13 +117,18 @@ class BatchQueue(Generic[Item, Result]):
             return []
         costs = [self.model.cost(item) for item in items]
         self._admit(sum(costs), deadline)
-        loop, now = asyncio.get_running_loop(), time.monotonic()
+        now = time.monotonic()
         entries = [
-            _Entry[Item, Result](item, cost, now, deadline, loop.create_future())
+            _Entry[Item, Result](item, cost, now, deadline, self._loop.create_future())
             for item, cost in zip(items, costs, strict=True)
         ]
-        self._pending += entries
-        self._changed.set()
+        with self._changed:
+            self._pending += entries
+        if (
+            not self._is_waking
+        ):  # once all that is ready to ask has asked, so that it shares a batch
+            self._is_waking = True
+            self._loop.call_soon(self._wake)
         try:
             if len(entries) == 1:
                 return [await entries[0].future]
@@ -129,14 +139,13 @@ class BatchQueue(Generic[Item, Result]):
                     entry.future.exception()  # seen, so that asyncio does not log it
                 else:
                     entry.future.cancel()
-                    self._changed.set()
 
     async def close(self) -> None:
         """Refuse new items, finish those that were accepted, end the thread."""
         self._closed = True
-        self._changed.set()
-        await self._dispatcher
-        self._thread.shutdown()
+        self._wake()
+        await self._done
+        self._thread.join()
 
     def expected_wait_s(self) -> float:
         """Seconds until an item that arrives now would be taken, by what batches have taken."""
@@ -174,31 +183,77 @@ class BatchQueue(Generic[Item, Result]):
         if deadline is not None and time.monotonic() + wait_s > deadline:
             raise OverloadedError("the answer would come after the deadline", max(wait_s, 0.1))
 
-    async def _dispatch(self) -> None:
-        while True:
-            self._changed.clear()
-            self._drop_dead()
-            if not self._pending:
-                if self._closed:
-                    return
-                await self._changed.wait()
+    def _wake(self) -> None:
+        with self._changed:
+            self._is_waking = False
+            self._changed.notify()
+
+    def _ended(
+        self, batch: list[_Entry[Item, Result]], outcomes: list[Result | _Failure], told: Batch
+    ) -> None:
+        self.pace.add(told.cost, told.ran_s)
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            if entry.future.done():
                 continue
-            left_s = self._pending[0].arrived + self.batch_wait_s - time.monotonic()
-            batch = self._choose()
-            if left_s > 0 and len(batch) == len(self._pending) and not self._closed:
-                # All that is queued fits in one batch: more may come to share it.
-                timer = asyncio.get_running_loop().call_later(left_s, self._changed.set)
-                await self._changed.wait()
-                timer.cancel()
-                continue
-            await self._run(batch)
+            if isinstance(outcome, _Failure):
+                entry.future.set_exception(outcome.error)
+            else:
+                entry.future.set_result(outcome)
+        if self.on_batch is not None:
+            self.on_batch(told)
+
+    # What follows runs in the thread.
+
+    def _work(self) -> None:
+        while batch := self._next():
+            started = time.monotonic()
+            outcomes = self._infer(batch)
+            told = Batch(
+                model=self.model.name,
+                items=len(batch),
+                cost=self._running_cost,
+                padded_cost=_padded_cost(batch),
+                waited_s=started - min(entry.arrived for entry in batch),
+                ran_s=time.monotonic() - started,
+                failed=sum(isinstance(outcome, _Failure) for outcome in outcomes),
+            )
+            self._tell(self._ended, batch, outcomes, told)
+        self._tell(self._done.set_result, None)
+
+    def _tell(self, callback: Callable[..., object], *arguments: object) -> None:
+        with suppress(RuntimeError):  # of a loop that was closed: nobody waits any more
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+    def _next(self) -> list[_Entry[Item, Result]]:
+        """The next batch, once there is one; none once the queue is closed and empty."""
+        with self._changed:
+            self._running_cost = 0.0
+            while True:
+                self._drop_dead()
+                batch = self._choose()
+                if not batch and self._closed:
+                    return []
+                left_s = None  # until something comes
+                if batch:
+                    left_s = batch[0].arrived + self.batch_wait_s - time.monotonic()
+                    # All that is queued fits in one batch: more may come to share it.
+                    if left_s <= 0 or len(batch) < len(self._pending) or self._closed:
+                        break
+                self._changed.wait(left_s)
+            taken = set(map(id, batch))
+            self._pending = [entry for entry in self._pending if id(entry) not in taken]
+            self._running_cost = sum(entry.cost for entry in batch)
+        return batch
 
     def _drop_dead(self) -> None:
+        """Of what waits: whoever gave up, and whatever is too late."""
         now = time.monotonic()
-        for entry in self._pending:
-            if entry.deadline is not None and entry.deadline < now and not entry.future.done():
-                entry.future.set_exception(TimeoutError("the deadline passed in the queue"))
-        self._pending = [entry for entry in self._pending if not entry.future.done()]
+        waiting = [entry for entry in self._pending if not entry.future.done()]
+        late = [entry for entry in waiting if entry.deadline is not None and entry.deadline < now]
+        if late:
+            self._tell(_refuse, late)
+            waiting = [entry for entry in waiting if entry not in late]
+        self._pending = waiting
 
     def _choose(self) -> list[_Entry[Item, Result]]:
         """The oldest entry and its nearest in cost, within the model's padded cost."""
@@ -213,37 +268,6 @@ class BatchQueue(Generic[Item, Result]):
                 batch.append(entry)
                 longest = longest_then
         return batch
-
-    async def _run(self, batch: list[_Entry[Item, Result]]) -> None:
-        taken = set(map(id, batch))
-        self._pending = [entry for entry in self._pending if id(entry) not in taken]
-        self._running_cost = cost = sum(entry.cost for entry in batch)
-        started = time.monotonic()
-        outcomes = await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._infer, batch
-        )
-        ran_s = time.monotonic() - started
-        self.pace.add(cost, ran_s)
-        self._running_cost = 0.0
-        for entry, outcome in zip(batch, outcomes, strict=True):
-            if entry.future.done():
-                continue
-            if isinstance(outcome, _Failure):
-                entry.future.set_exception(outcome.error)
-            else:
-                entry.future.set_result(outcome)
-        if self.on_batch is not None:
-            self.on_batch(
-                Batch(
-                    model=self.model.name,
-                    items=len(batch),
-                    cost=cost,
-                    padded_cost=_padded_cost(batch),
-                    waited_s=started - min(entry.arrived for entry in batch),
-                    ran_s=ran_s,
-                    failed=sum(isinstance(outcome, _Failure) for outcome in outcomes),
-                )
-            )
 
     def _infer(self, batch: list[_Entry[Item, Result]]) -> list[Result | _Failure]:
         """Results, a _Failure for an item that fails also alone: a failed batch is halved."""
@@ -274,6 +298,12 @@ class BatchQueue(Generic[Item, Result]):
 @dataclass(frozen=True)
 class _Failure:
     error: Exception
+
+
+def _refuse(late: Sequence[_Entry[Any, Any]]) -> None:
+    for entry in late:
+        if not entry.future.done():
+            entry.future.set_exception(TimeoutError("the deadline passed in the queue"))
 
 
 def _padded_cost(batch: Sequence[_Entry[Any, Any]]) -> float:

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from modalities import checkpoint
 from modalities.device import default_precision, to_device
 from modalities.model import alike
-from modalities.reading import Array, Quality, Reading, Source
+from modalities.reading import Quality, Reading, Source
 from modalities.text.model import TextDimensions, TextModel, pad
 from modalities.text.prepare import PreparedText, prepare
-from modalities.traced import traced
+from modalities.traced import plain, traced
 
 EXAMPLES = ((9, 5), (3,), (16, 7, 12))  # lengths of windows; the shortest there is has 3 tokens
+
+
+class _Said(nn.Module):
+    """All of the model's answer in one tensor."""
+
+    def __init__(self, model: TextModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Ids and mask (b, t) → probabilities of sentiments and emotions, and the pooled state
+        (b, 3 + 7 + e)."""
+        sentiment, emotions, pooled = self.model(ids, mask)
+        return torch.cat([sentiment.softmax(-1), emotions.softmax(-1), pooled], -1)
 
 
 class TextReader:
@@ -39,11 +53,12 @@ class TextReader:
         self.model.load_state_dict(saved.state)
         self.model.eval().to(device)
         self.precision = self.model.precision = default_precision(device)
-        self.run: Callable[..., tuple[Tensor, Tensor, Tensor]] = self.model
+        said = _Said(self.model)
+        self.run = plain(said)
         if device == "cpu":
             self.max_batch_cost = 1024.0  # what is larger leaves the processor's cache
             self.batch_overhead = 64.0  # measured on two cores
-            self.run = traced(self.model, [self._example(*lengths) for lengths in EXAMPLES])
+            self.run = traced(said, [self._example(*lengths) for lengths in EXAMPLES])
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> TextReader:
@@ -68,16 +83,13 @@ class TextReader:
         windows = [window for item in items for window in item.windows]
         lengths = [float(len(window)) for window in windows]
         places: list[int] = []
-        said: list[Array] = []  # of a batch, (windows, 3 + 7 + e)
+        batches: list[tuple[Tensor, Tensor]] = []
         for rows in alike(lengths, self.max_batch_cost, self.batch_overhead):
             ids, mask = pad([windows[row] for row in rows], self.dims.pad_id)
-            sentiment, emotions, pooled = self.run(
-                to_device(ids, self.device), to_device(mask, self.device)
-            )
-            of_batch = torch.cat([sentiment.softmax(-1), emotions.softmax(-1), pooled], -1)
+            batches.append((to_device(ids, self.device), to_device(mask, self.device)))
             places += rows
-            said.append(of_batch.cpu().numpy())
-        of_window = np.concatenate(said)[np.argsort(places)].astype(np.float64)
+        said = np.concatenate([one.cpu().numpy() for one in self.run(batches)])
+        of_window = said[np.argsort(places)].astype(np.float64)  # (windows, 3 + 7 + e)
         length = np.array(lengths)[:, None]  # (windows, 1)
         n_windows = [len(item.windows) for item in items]
         first = np.cumsum([0, *n_windows[:-1]])  # (items,)

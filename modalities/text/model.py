@@ -79,5 +79,5 @@ def pad(windows: Sequence[tuple[int, ...]], pad_id: int) -> tuple[Tensor, Tensor
     ids = np.full((len(windows), lengths.max()), pad_id)  # (b, t)
     for row, window in enumerate(windows):
         ids[row, : len(window)] = window
-    mask = np.arange(ids.shape[1]) < lengths[:, None]  # (b, t)
-    return torch.from_numpy(ids), torch.from_numpy(mask).long()
+    mask = (np.arange(ids.shape[1]) < lengths[:, None]).astype(ids.dtype)  # (b, t)
+    return torch.from_numpy(ids), torch.from_numpy(mask)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from fusion.in_numpy import Places
 from fusion.pool import NEGATIVE, POSITIVE, FusionDimensions, FusionModel, FusionPool, save, stance
 from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Quality, Reading, Source
 
@@ -64,6 +65,20 @@ def test_the_answer_is_the_formula_on_every_subset(pool: FusionPool, subset: tup
         for emotion, mass in group.items():
             agreed[emotion] += probability * mass / sum(group.values())
     np.testing.assert_allclose(np.exp(fused.log_emotions), list(agreed.values()), atol=1e-5)
+
+
+def test_in_numpy_it_gives_what_the_model_gives(pool: FusionPool) -> None:
+    """The model runs where there is a GPU; in one batch stand items of every number of sources."""
+    items = [[reading(source) for source in subset] for subset in SUBSETS]
+    places = Places([len(item) for item in items])
+    ours = pool._pool(items, places)
+    pool.device = "cpu:0"  # the way of a GPU
+    try:
+        theirs = pool._pool(items, places)
+    finally:
+        pool.device = "cpu"
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
 
 def test_a_source_is_a_linear_map_of_what_it_says(pool: FusionPool) -> None:
