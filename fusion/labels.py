@@ -6,13 +6,12 @@ The circumplex places an emotion label at (valence, arousal) in [-1, 1]: Mehrabi
 
 from __future__ import annotations
 
-import math
 import operator
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Array
+from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS
 
 CIRCUMPLEX: Mapping[str, tuple[float, float]] = {
     "neutral": (0.0, 0.0),
@@ -85,8 +84,7 @@ def _ours(name: str) -> str | None:
     return _OURS.get(unicodedata.normalize("NFKC", name).strip().casefold())
 
 
-def valence_arousal(log_emotions: Array) -> tuple[float, float]:
-    """Expected (valence, arousal), each in [-1, 1], of log-probabilities (7,) over EMOTIONS."""
-    p = [math.exp(x) for x in log_emotions.tolist()]  # numpy is dear for so few
-    valence, arousal = (sum(map(operator.mul, p, places)) for places in _PLACES)
+def valence_arousal(emotions: Sequence[float]) -> tuple[float, float]:
+    """Expected (valence, arousal), each in [-1, 1], of probabilities (7,) over EMOTIONS."""
+    valence, arousal = (sum(map(operator.mul, emotions, places)) for places in _PLACES)
     return valence, arousal

@@ -1,8 +1,9 @@
 """A small model as one call that runs in C++ from end to end, without Python's lock.
 
-Between two of its operations a PyTorch module holds that lock and, while other threads answer
-requests, waits for it up to 5 ms each time; a traced one does not, and a small model spends half
-of its time there even alone.
+Between two of its operations a PyTorch module holds that lock, and while other threads answer
+requests it waits for it each time, often for milliseconds; a traced one does not, and a small
+model spends half of its time there even alone. So all batches of a call go in one: what TorchScript
+is given and gives are few tensors, for even to let one of Python's go it takes the lock.
 """
 
 from __future__ import annotations
@@ -14,46 +15,54 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-Inputs: TypeAlias = tuple[Tensor, Tensor]
-Run: TypeAlias = Callable[[Sequence[Inputs]], list[Tensor]]  # batch by batch
+Shape: TypeAlias = tuple[int, int]
+Run: TypeAlias = Callable[[Tensor, Tensor, list[Shape]], Tensor]
 
 
-class _EachInTurn(nn.Module):
-    def __init__(self, script: torch.jit.ScriptModule) -> None:
+class InTurn(nn.Module):
+    """A module of two tensors, run on one batch after another."""
+
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.script = script
+        self.module = module
 
-    # Read by TorchScript, which knows no other names of these types.
-    def forward(self, batches: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
-        return [self.script(one, other) for one, other in batches]
+    # TorchScript reads these types, and knows none of the names above.
+    def forward(self, one: Tensor, other: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
+        """Both inputs of all batches, flat, and the batches' shapes (b, t) → their outputs, row by
+        row."""
+        found: list[Tensor] = []
+        start = 0
+        for b, t in shapes:
+            end = start + b * t
+            found.append(self.module(one[start:end].view(b, t), other[start:end].view(b, t)))
+            start = end
+        return torch.cat(found)
 
 
-def traced(module: nn.Module, examples: Sequence[Inputs]) -> Run:
-    """`module` of two tensors, traced on the first of `examples`, which differ in shape, if on all
-    of them it gives what the module gives; else the module as it is (see `plain`), as where its
-    steps hang on what is in its inputs.
+def traced(module: nn.Module, examples: Sequence[tuple[Tensor, Tensor, list[Shape]]]) -> Run:
+    """`module` as `InTurn` runs it, traced on the first batch of the first of `examples`, if on all
+    of them it gives what the module gives; else the module as it is, as where its steps hang on
+    what is in its inputs.
 
     It keeps the module's weights, and the precision and the mode of now.
     """
+    plain = InTurn(module)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of steps that may differ: whether they do is seen below
+        one, other, [(b, t), *_] = examples[0]
         try:
-            trace = torch.jit.trace(module, examples[0], check_trace=False)
+            trace = torch.jit.trace(
+                module, (one[: b * t].view(b, t), other[: b * t].view(b, t)), check_trace=False
+            )
         except RuntimeError:
-            return plain(module)
-        script = torch.jit.script(_EachInTurn(trace))
+            return plain
+        script = torch.jit.script(InTurn(trace))
 
-        def run(batches: Sequence[Inputs]) -> list[Tensor]:
+        def run(one: Tensor, other: Tensor, shapes: list[Shape]) -> Tensor:
             # Nothing is specialised to shapes: that would take seconds for each that comes anew.
             with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-                found: list[Tensor] = script(list(batches))
+                found: Tensor = script(one, other, shapes)
             return found
 
-        pairs = zip(run(examples), plain(module)(examples), strict=True)
-        agrees = all(a.shape == b.shape and torch.allclose(a, b, 0, 1e-6) for a, b in pairs)
-    return run if agrees else plain(module)
-
-
-def plain(module: nn.Module) -> Run:
-    """`module` batch by batch."""
-    return lambda batches: [module(one, other) for one, other in batches]
+        agrees = all(torch.allclose(run(*x), plain(*x), rtol=0, atol=1e-6) for x in examples)
+    return run if agrees else plain

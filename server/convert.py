@@ -16,12 +16,10 @@ from emotion.v1.types_pb2 import (
     Box,
     Metadata,
     ModalityResult,
-    ModelUse,
     PictureResult,
     ReadMessage,
     Role,
     SideResult,
-    StageTiming,
     TranscriptSegment,
     Word,
 )
@@ -30,7 +28,7 @@ from emotion.v1.types_pb2 import Transcript as TranscriptMessage
 from google.protobuf.duration_pb2 import Duration
 
 from fusion.conversation import summarise
-from fusion.pool import FusionPool
+from fusion.pool import Fused, FusionPool
 from modalities.errors import InputError
 from modalities.image.ocr import Box as PixelBox
 from modalities.image.prepare import PreparedImage
@@ -38,7 +36,13 @@ from modalities.image.sides import Side
 from modalities.reading import score_of
 from server import analysis as domain
 from server.analysis import Analysis, Call, State
-from server.convert_estimate import estimate_of, fused_estimate, fusion_terms, source_results
+from server.convert_estimate import (
+    Fields,
+    estimate_of,
+    fused_estimate,
+    fusion_terms,
+    source_results,
+)
 from server.course import customer_scores
 from server.follow import Advised
 from server.moments import Moment
@@ -52,8 +56,10 @@ def emotion_response(
     call: Call,
 ) -> AnalyzeEmotionResponse:
     fused = analysis.fused
-    response = AnalyzeEmotionResponse(
+    return AnalyzeEmotionResponse(
         fused=fused_estimate(fused),
+        sources=source_results(fused) if fused else (),
+        fusion=fusion_terms(fused, pool) if fused else None,
         modalities=_modalities(analysis),
         transcript=_transcript(analysis),
         messages=_messages(analysis),
@@ -63,10 +69,6 @@ def emotion_response(
         advice=map(advice_of, advised),
         explanation=explanation,
     )
-    if fused is not None:
-        response.sources.extend(source_results(fused))
-        response.fusion.CopyFrom(fusion_terms(fused, pool))
-    return response
 
 
 def conversation_response(
@@ -136,20 +138,26 @@ def conversation_summary(
     )
 
 
-def _modalities(analysis: Analysis) -> list[ModalityResult]:
-    shares = analysis.fused.sources if analysis.fused else ()
-    return [
-        ModalityResult(
-            modality=ModalityValue.Value(outcome.modality.name),
-            state=_state(outcome.state),
-            reason=outcome.reason,
-            remedy=outcome.remedy,
-            estimate=estimate_of(outcome.readings, outcome.pooled),
-            share=sum(s.share for s in shares if s.source.modality is outcome.modality),
-            sides=[_side(side) for side in outcome.sides],
-        )
-        for outcome in analysis.outcomes
-    ]
+def _modalities(analysis: Analysis) -> list[Fields]:
+    """ModalityResults."""
+    return [_modality(outcome, analysis.fused) for outcome in analysis.outcomes]
+
+
+def _modality(outcome: domain.Outcome, fused: Fused | None) -> Fields:
+    fields: Fields = {
+        "modality": ModalityValue.Value(outcome.modality.name),
+        "state": _state(outcome.state),
+    }
+    if outcome.state is State.ABSENT:
+        return fields
+    shares = fused.sources if fused else ()
+    return fields | {
+        "reason": outcome.reason,
+        "remedy": outcome.remedy,
+        "estimate": estimate_of(outcome.readings, outcome.pooled),
+        "share": sum(one.share for one in shares if one.source.modality is outcome.modality),
+        "sides": map(_side, outcome.sides),
+    }
 
 
 def _state(state: State) -> ModalityResult.State:
@@ -259,11 +267,11 @@ def metadata_of(call: Call) -> Metadata:
     """What was noted about a call on its way."""
     return Metadata(
         models=[
-            ModelUse(name=f"models/{name}", revision=revision)
+            {"name": f"models/{name}", "revision": revision}
             for name, revision in sorted(call.models.items())
         ],
         timings=[
-            StageTiming(stage=stage, duration=duration_of(end - start))
+            {"stage": stage, "duration": duration_of(end - start)}
             for stage, (start, end) in sorted(call.stages.items())
         ],
         encoder_passes=call.encoder_passes,
@@ -271,7 +279,7 @@ def metadata_of(call: Call) -> Metadata:
 
 
 def duration_of(seconds: float) -> Duration:
-    """In whole microseconds."""
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e6) * 1000)
-    return duration
+    """In whole microseconds, towards zero in both its parts."""
+    micros = round(seconds * 1e6)
+    whole = int(micros / 1e6)
+    return Duration(seconds=whole, nanos=1000 * (micros - whole * 1_000_000))

@@ -91,6 +91,8 @@ def configure() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
     LOG.setLevel(logging.INFO)
+    # No line tells these, and each costs as much as the line's time.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _event(record: logging.LogRecord) -> str:

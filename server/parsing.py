@@ -4,7 +4,7 @@ as by our own (see `server.wire`). gRPC itself would tell UNKNOWN, and log it as
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -15,23 +15,30 @@ from modalities.errors import InputError
 from server.errors import RejectedError, to_status
 
 
-class Parsing(grpc.aio.ServerInterceptor):
-    """Parses in the handler what would else be parsed before it."""
+class Parsing:
+    """A server as code that was generated sees it: adds its handlers so that they parse in the
+    handler what would else be parsed before it."""
 
-    async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], details: Any
-    ) -> Any:
-        handler = await continuation(details)
-        if handler is None or handler.request_deserializer is None:
-            return handler
-        parse = handler.request_deserializer
-        if handler.request_streaming:
-            behaviour = {"stream_stream": _stream(handler.stream_stream, parse)}
-        elif handler.response_streaming:
-            behaviour = {"unary_stream": _unary(handler.unary_stream, parse)}
-        else:
-            behaviour = {"unary_unary": _unary(handler.unary_unary, parse)}
-        return handler._replace(request_deserializer=None, **behaviour)
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Nothing: they are the same that are added by their names."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        parsing = {name: _parsing(handler) for name, handler in handlers.items()}
+        self._server.add_registered_method_handlers(service, parsing)
+
+
+def _parsing(handler: Any) -> Any:
+    parse = handler.request_deserializer
+    if handler.request_streaming:
+        behaviour = {"stream_stream": _stream(handler.stream_stream, parse)}
+    elif handler.response_streaming:
+        behaviour = {"unary_stream": _unary(handler.unary_stream, parse)}
+    else:
+        behaviour = {"unary_unary": _unary(handler.unary_unary, parse)}
+    return handler._replace(request_deserializer=None, **behaviour)
 
 
 def _unary(serve: Callable[..., Any], parse: Callable[[bytes], Any]) -> Callable[..., Any]:

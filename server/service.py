@@ -11,7 +11,7 @@ import grpc
 from emotion.v1 import emotion_service_pb2, model_service_pb2
 from grpc_health.v1 import health as grpc_health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from server import health, models, promotions
 from server.alerts.service import ALERTS, AlertHandlers
@@ -62,7 +62,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(signal_number, stop.set)
     guard = Guard(Tokens(TokenFile(settings.tokens)), refusal) if settings.tokens else None
     server = grpc.aio.server(
-        interceptors=[*([guard] if guard else []), Parsing()],
+        interceptors=[guard] if guard else [],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
@@ -195,9 +195,10 @@ async def _add_services(
     names = [service.full_name for service in services]
     for name in names:
         await health_servicer.set(name, serving)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection(
-        (*names, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, Parsing(server))
+    reflected = (*names, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+        reflection.aio.ReflectionServicer(reflected), Parsing(server)
     )
     return health_servicer, names
 

@@ -15,9 +15,9 @@ from modalities import checkpoint
 from modalities.device import default_precision, to_device
 from modalities.model import alike
 from modalities.reading import Quality, Reading, Source
-from modalities.text.model import TextDimensions, TextModel, pad
+from modalities.text.model import TextDimensions, TextModel
 from modalities.text.prepare import PreparedText, prepare
-from modalities.traced import plain, traced
+from modalities.traced import InTurn, Run, Shape, traced
 
 EXAMPLES = ((9, 5), (3,), (16, 7, 12))  # lengths of windows; the shortest there is has 3 tokens
 
@@ -54,11 +54,12 @@ class TextReader:
         self.model.eval().to(device)
         self.precision = self.model.precision = default_precision(device)
         said = _Said(self.model)
-        self.run = plain(said)
+        self.run: Run = InTurn(said)
         if device == "cpu":
             self.max_batch_cost = 1024.0  # what is larger leaves the processor's cache
             self.batch_overhead = 64.0  # measured on two cores
-            self.run = traced(said, [self._example(*lengths) for lengths in EXAMPLES])
+            examples = [[(n,) * n for n in lengths] for lengths in EXAMPLES]
+            self.run = traced(said, [self._packed(x, [[*range(len(x))]]) for x in examples])
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> TextReader:
@@ -72,24 +73,14 @@ class TextReader:
     def cost(self, item: PreparedText) -> float:
         return float(sum(map(len, item.windows)))
 
-    def _example(self, *lengths: int) -> tuple[Tensor, Tensor]:
-        """Ids and mask of windows so long."""
-        ids = [tuple(n % self.dims.encoder["vocab_size"] for n in range(1, k + 1)) for k in lengths]
-        return pad(ids, self.dims.pad_id)
-
     @torch.inference_mode()
     def infer(self, items: Sequence[PreparedText]) -> list[Reading]:
         """One Reading (source TEXT) a text; its windows' probabilities averaged by length."""
         windows = [window for item in items for window in item.windows]
         lengths = [float(len(window)) for window in windows]
-        places: list[int] = []
-        batches: list[tuple[Tensor, Tensor]] = []
-        for rows in alike(lengths, self.max_batch_cost, self.batch_overhead):
-            ids, mask = pad([windows[row] for row in rows], self.dims.pad_id)
-            batches.append((to_device(ids, self.device), to_device(mask, self.device)))
-            places += rows
-        said = np.concatenate([one.cpu().numpy() for one in self.run(batches)])
-        of_window = said[np.argsort(places)].astype(np.float64)  # (windows, 3 + 7 + e)
+        batches = list(alike(lengths, self.max_batch_cost, self.batch_overhead))
+        said = self.run(*self._packed(windows, batches)).cpu().numpy()
+        of_window = said[np.argsort(np.concatenate(batches))].astype(np.float64)  # (windows, …)
         length = np.array(lengths)[:, None]  # (windows, 1)
         n_windows = [len(item.windows) for item in items]
         first = np.cumsum([0, *n_windows[:-1]])  # (items,)
@@ -108,3 +99,20 @@ class TextReader:
             )
             for row, item in enumerate(items)
         ]
+
+    def _packed(
+        self, windows: Sequence[Sequence[int]], batches: Sequence[Sequence[int]]
+    ) -> tuple[Tensor, Tensor, list[Shape]]:
+        """Ids and masks of all batches, flat, and the shapes (b, t) of each; `batches` holds places
+        in `windows`."""
+        shapes = [(len(rows), max(len(windows[row]) for row in rows)) for rows in batches]
+        ids = np.full(sum(b * t for b, t in shapes), self.dims.pad_id)
+        mask = np.zeros_like(ids)
+        start = 0
+        for rows, (_, t) in zip(batches, shapes, strict=True):
+            for row in rows:
+                end = start + len(windows[row])
+                ids[start:end], mask[start:end] = windows[row], 1
+                start += t
+        flat_ids, flat_mask = (to_device(torch.from_numpy(x), self.device) for x in (ids, mask))
+        return flat_ids, flat_mask, shapes

@@ -238,7 +238,7 @@ def _utterance_row(one: Utterance) -> dict[str, Any]:
     if (fused := one.fused) is None:
         return row
     shares = {share.source: share.share for share in fused.sources}
-    valence, arousal = valence_arousal(fused.log_emotions)
+    valence, arousal = valence_arousal(np.exp(fused.log_emotions).tolist())
     sentiments = zip(SENTIMENTS, np.exp(fused.log_sentiment), strict=True)
     emotions = zip(EMOTIONS, np.exp(fused.log_emotions), strict=True)
     return row | {

@@ -69,10 +69,10 @@ class Advisor:
             if self._is_cooling(rule):
                 continue
             condition, values = self.book.conditions[rule.name], known
+            if condition.is_refuted(known):
+                continue
             holds = self._is_meant(rule, known)
-            if holds and condition.is_refuted(known):
-                holds = False
-            elif holds and budget.is_left():
+            if holds and budget.is_left():
                 self._look_for_keywords(condition, known, text)
                 if rule.window is not None:
                     if rule.window not in windows:

@@ -13,8 +13,7 @@ import difflib
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from cel_expr_python import cel
 
@@ -43,6 +42,7 @@ _TOKEN = re.compile(
 )
 _PROBLEM = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _REPEATS = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+_PLAIN = re.compile(r"""(["'])([^"'\\]*)\1""")  # without escapes
 _COMPARED = re.compile(r"""([<>]=?|[=!]=)(?:(-?\d+(?:\.\d+)?)|"([^"\\]*)"|'([^'\\]*)')""")
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -54,6 +54,9 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
+_Token: TypeAlias = tuple[str, str]  # its kind, and the text
+
+
 class ConditionError(ValueError):
     """What is wrong with a condition, at which of its lines, counted from 1."""
 
@@ -62,13 +65,20 @@ class ConditionError(ValueError):
         self.line = line
 
 
-@dataclass(frozen=True)
-class _Guard:
-    """One of the terms that a condition joins by `&&`: a name compared with what is written."""
+class _Guard(NamedTuple):
+    """Of the terms that a condition joins by `&&`: a name compared with what is written."""
 
     name: str
     compare: Callable[[Any, Any], bool]
     written: Any
+
+    def is_true(self, values: Mapping[str, Any]) -> bool:
+        value = values[self.name]
+        return value is not None and self.compare(value, self.written)
+
+
+# One of them has to be true: `a || b` in brackets; mostly there is but one.
+_Either: TypeAlias = Sequence[_Guard]
 
 
 class Condition:
@@ -83,7 +93,7 @@ class Condition:
         self,
         expression: cel.Expression,
         names: Mapping[str, str],
-        guards: Sequence[_Guard] = (),
+        guards: Sequence[_Either] = (),
         only_guards: bool = False,
     ) -> None:
         self.names = tuple(names)
@@ -92,9 +102,12 @@ class Condition:
 
     def is_refuted(self, values: Mapping[str, Any]) -> bool:
         """Whether a guard says so already, whatever else there is to know."""
-        for guard in self._guards:
-            value = values.get(guard.name)
-            if value is not None and not guard.compare(value, guard.written):
+        for guards in self._guards:
+            for name, compare, written in guards:
+                value = values.get(name)
+                if value is None or compare(value, written):
+                    break
+            else:
                 return True
         return False
 
@@ -107,7 +120,7 @@ class Condition:
         if self.is_refuted(values):
             return False
         if all(name in values for name in self.names):
-            if any(values[guard.name] is None for guard in self._guards):
+            if not all(any(guard.is_true(values) for guard in one) for one in self._guards):
                 return False
             if self._only_guards:
                 return True
@@ -145,12 +158,24 @@ class Compiler:
             raise ConditionError(f"it is of type {kind}; a condition is true or false")
         names = (self._known(name) for kind, name in tokens if kind == "name")
         types = {name: self._types[name] for name in names if name}
-        terms = [self._guard(term) for term in _terms(tokens)]
-        guards = [guard for guard in terms if guard]
+        terms = [self._either(term) for term in _joined(tokens, "&", "|?") or [tokens]]
+        guards = [guards for guards in terms if guards]
         return Condition(expression, types, guards, bool(terms) and len(guards) == len(terms))
 
-    def _guard(self, term: Sequence[tuple[str, str]]) -> _Guard | None:
-        """Of a term such as `score < 0.2`, `emotion == "sad"`, `abstained` or `!abstained`."""
+    def _either(self, term: Sequence[_Token]) -> list[_Guard]:
+        """Of a term that is one guard or some joined by `||`, in brackets or not."""
+        in_brackets = term[0] == ("other", "(") and term[-1] == ("other", ")")
+        inner = term[1:-1] if in_brackets else term
+        guards = [self._guard(one) for one in _joined(inner, "|", "&?")]
+        return [guard for guard in guards if guard] if all(guards) else []
+
+    def _guard(self, term: Sequence[_Token]) -> _Guard | None:
+        """Of a term such as `score < 0.2`, `emotion == "sad"`, `abstained`, `!abstained` or
+        `"vip" in tags`."""
+        match term:
+            case [("string", text), ("name", "in"), ("name", name)] if name in self._types:
+                plain = _PLAIN.fullmatch(text)
+                return _Guard(name, operator.contains, plain[2]) if plain else None
         negated = term[:1] == [("other", "!")]
         (kind, name), *rest = term[1:] if negated else term
         if kind != "name" or name not in self._types:
@@ -215,7 +240,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
+def _tokens(text: str) -> Iterator[_Token]:
     for match in _TOKEN.finditer(text):
         if match.lastgroup == "refused":
             raise ConditionError(f"{match[0]} is not allowed in a condition")
@@ -223,15 +248,15 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
             yield match.lastgroup, re.sub(r"\s", "", match[0]) if match["name"] else match[0]
 
 
-def _terms(tokens: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-    """What the whole condition joins by `&&`; nothing where it is joined otherwise."""
-    terms, depth = list[list[tuple[str, str]]]([[]]), 0
+def _joined(tokens: Sequence[_Token], sign: str, others: str) -> list[list[_Token]]:
+    """What `sign`, twice, joins to the whole; nothing where one of `others` joins it, too."""
+    terms, depth = list[list[_Token]]([[]]), 0
     for before, token in zip([("", ""), *tokens], tokens, strict=False):
         if token[0] == "other":
             depth += (token[1] in "([{") - (token[1] in ")]}")
-            if not depth and token[1] in "|?":
+            if depth < 0 or (not depth and token[1] in others):
                 return []
-            if not depth and token[1] == "&":
+            if not depth and token[1] == sign:
                 if before == token:
                     terms.append([])
                 continue
@@ -239,7 +264,7 @@ def _terms(tokens: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     return [term for term in terms if term]
 
 
-def _bounded(tokens: list[tuple[str, str]]) -> list[str]:
+def _bounded(tokens: list[_Token]) -> list[str]:
     """The patterns, as they are written; raises ConditionError where what is done for each of a
     list could come to much."""
     patterns, n_macros = [], 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from fusion.labels import CIRCUMPLEX, NAMES_OF, is_known, our_labels, valence_arousal
@@ -39,6 +38,5 @@ def test_several_and_unknown_labels_say_nothing() -> None:
 
 
 def test_valence_and_arousal_are_the_expected_place() -> None:
-    sure = np.full(7, -30, np.float32)
-    sure[EMOTIONS.index("angry")] = 0
+    sure = [float(emotion == "angry") for emotion in EMOTIONS]
     assert valence_arousal(sure) == pytest.approx(CIRCUMPLEX["angry"])

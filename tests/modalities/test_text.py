@@ -9,7 +9,8 @@ import torch
 import weights
 from modalities.errors import InputError, UnavailableError
 from modalities.reading import Array, Reading, Source
-from modalities.text.infer import TextReader
+from modalities.text.infer import TextReader, _Said
+from modalities.traced import InTurn
 
 TEXTS = [
     "好",
@@ -44,7 +45,7 @@ def test_alone_and_in_a_batch_of_16_mixed_lengths_it_is_the_same(precision: torc
     prepared = [reader.prepare(text) for text in TEXTS]
     exact = [probabilities(reader.infer([item])[0]) for item in prepared]
     if precision != torch.float32:
-        reader.run, reader.model.precision = reader.model, precision
+        reader.run, reader.model.precision = InTurn(_Said(reader.model)), precision
     for max_batch_cost in (100.0, 1e9):
         reader.max_batch_cost = max_batch_cost
         for answer, expected in zip(reader.infer(prepared), exact, strict=True):
