@@ -6,14 +6,16 @@ work on it. A batch belongs to many requests: what a library says of one carries
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import sys
 import time
+from contextlib import nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TextIO
 
 LOG = logging.getLogger("emotion")
 WARNINGS = "py.warnings"  # the logger to which Python's warnings go
@@ -48,7 +50,8 @@ class JsonFormatter(logging.Formatter):
             **{k: v for k, v in vars(record).items() if k not in _STANDARD},
         }
         if (request := REQUEST.get()) is not None:
-            line.setdefault("request_id", request.request_id[:64])
+            if "request_id" not in line:
+                line["request_id"] = request.request_id[:64]
             if request.trace_id:
                 line["trace_id"] = request.trace_id
         if record.exc_info and record.exc_info[0] is not None:
@@ -83,9 +86,37 @@ class Libraries(logging.Filter):
         return True
 
 
+class Lines(logging.StreamHandler[TextIO]):
+    """What is told below a warning, in one turn of an event loop, goes out at once when the turn
+    is over: each writing lets other threads have Python's lock, and then waits for it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._waiting: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._waiting.append(self.format(record) + self.terminator)
+            if len(self._waiting) == 1 and record.levelno < logging.WARNING:
+                asyncio.get_running_loop().call_soon(self.flush)
+            elif record.levelno >= logging.WARNING:
+                self.flush()
+        except RuntimeError:  # no loop runs in this thread
+            self.flush()
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        with self.lock or nullcontext():
+            lines, self._waiting = self._waiting, []
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
+
+
 def configure() -> None:
     """Send this project's log, and warnings of libraries and of Python, to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Lines(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(Libraries())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

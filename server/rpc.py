@@ -19,7 +19,7 @@ from modalities.errors import EmotionError, OverloadedError
 from server.errors import StoppingError, reason_of, to_status
 from server.logs import LOG, REQUEST
 from server.observe import metrics
-from server.observe.tracing import RequestSpan
+from server.observe.tracing import request_span
 from server.security import guard
 from server.streams import DRAIN_S, Note, Responses, Stream
 from server.wire import parse
@@ -217,9 +217,7 @@ async def _guarded(
 ) -> Result:
     """The result of `work`; one line in the log, and an error as its status."""
     started = time.monotonic()
-    note.span = RequestSpan(
-        method.containing_service.full_name, method.name, context.invocation_metadata() or ()
-    )
+    note.span = request_span(method.containing_service.full_name, method.name, context)
     REQUEST.set(note)
     try:
         gate.enter(method.name)
@@ -233,12 +231,13 @@ async def _guarded(
         _log(method, note, started, "CANCELLED")
         raise
     except Exception as error:
-        status = to_status(error, note.request_id)
-        code = rpc_status.to_status(status).code.name
-        _log(method, note, started, code, None if code in EXPECTED else error, reason_of(status))
+        details = to_status(error, note.request_id)
+        status = rpc_status.to_status(details)
+        code, reason = status.code.name, reason_of(details)
+        _log(method, note, started, code, None if code in EXPECTED else error, reason)
     if before_abort is not None:
         await before_abort()
-    await context.abort_with_status(rpc_status.to_status(status))
+    await context.abort_with_status(status)
     raise AssertionError("abort raises")
 
 

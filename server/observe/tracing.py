@@ -15,6 +15,7 @@ from modalities.errors import UnavailableError
 from server.logs import REQUEST
 
 if TYPE_CHECKING:
+    import grpc
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Tracer
 
@@ -68,18 +69,26 @@ def span(name: str) -> Iterator[None]:
         yield
 
 
-class RequestSpan:
-    """The span of one request, current in this context from here on."""
+def request_span(
+    service: str, method: str, context: grpc.aio.ServicerContext
+) -> RequestSpan | None:
+    """The span of one request, current in this context from here on; None without traces."""
+    if _tracer is None:
+        return None
+    return RequestSpan(_tracer, service, method, context.invocation_metadata() or ())
 
-    def __init__(self, service: str, method: str, metadata: Iterable[tuple[str, Any]]) -> None:
-        self._span: Any = None
-        if _tracer is None:
-            return
+
+class RequestSpan:
+    """See `request_span`."""
+
+    def __init__(
+        self, tracer: Tracer, service: str, method: str, metadata: Iterable[tuple[str, Any]]
+    ) -> None:
         from opentelemetry import context, trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         carrier = {key: value for key, value in metadata if key in ("traceparent", "tracestate")}
-        self._span = _tracer.start_span(
+        self._span = tracer.start_span(
             f"{service}/{method}",
             TraceContextTextMapPropagator().extract(carrier),
             kind=trace.SpanKind.SERVER,
@@ -89,12 +98,10 @@ class RequestSpan:
 
     @property
     def trace_id(self) -> str:
-        """As in traceparent; empty where there is no span."""
-        return f"{self._span.get_span_context().trace_id:032x}" if self._span else ""
+        """As in traceparent."""
+        return f"{self._span.get_span_context().trace_id:032x}"
 
     def end(self, code: int, code_name: str, request_id: str) -> None:
-        if self._span is None:
-            return
         from opentelemetry.trace import StatusCode
 
         self._span.set_attribute("rpc.grpc.status_code", code)
