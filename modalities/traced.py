@@ -44,7 +44,7 @@ def traced(module: nn.Module, examples: Sequence[tuple[Tensor, Tensor, list[Shap
     of them it gives what the module gives; else the module as it is, as where its steps hang on
     what is in its inputs.
 
-    It keeps the module's weights, and the precision and the mode of now.
+    It keeps the module's weights, and the precision of now; the module is in eval mode.
     """
     plain = InTurn(module)
     with torch.inference_mode(), warnings.catch_warnings():
@@ -56,7 +56,7 @@ def traced(module: nn.Module, examples: Sequence[tuple[Tensor, Tensor, list[Shap
             )
         except RuntimeError:
             return plain
-        script = torch.jit.script(InTurn(trace))
+        script = torch.jit.freeze(torch.jit.script(InTurn(trace).eval()))
 
         def run(one: Tensor, other: Tensor, shapes: list[Shape]) -> Tensor:
             # Nothing is specialised to shapes: that would take seconds for each that comes anew.

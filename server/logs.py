@@ -6,16 +6,14 @@ work on it. A batch belongs to many requests: what a library says of one carries
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
 import sys
 import time
-from contextlib import nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Protocol, TextIO
+from typing import Protocol
 
 LOG = logging.getLogger("emotion")
 WARNINGS = "py.warnings"  # the logger to which Python's warnings go
@@ -86,37 +84,9 @@ class Libraries(logging.Filter):
         return True
 
 
-class Lines(logging.StreamHandler[TextIO]):
-    """What is told below a warning, in one turn of an event loop, goes out at once when the turn
-    is over: each writing lets other threads have Python's lock, and then waits for it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
-        self._waiting: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._waiting.append(self.format(record) + self.terminator)
-            if len(self._waiting) == 1 and record.levelno < logging.WARNING:
-                asyncio.get_running_loop().call_soon(self.flush)
-            elif record.levelno >= logging.WARNING:
-                self.flush()
-        except RuntimeError:  # no loop runs in this thread
-            self.flush()
-        except Exception:
-            self.handleError(record)
-
-    def flush(self) -> None:
-        with self.lock or nullcontext():
-            lines, self._waiting = self._waiting, []
-            if lines:
-                self.stream.write("".join(lines))
-            super().flush()
-
-
 def configure() -> None:
     """Send this project's log, and warnings of libraries and of Python, to stderr."""
-    handler = Lines(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(Libraries())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -21,7 +21,7 @@ class Product(nn.Module):
 
 
 def test_shapes_that_were_no_example_give_the_same_batch_by_batch() -> None:
-    module, examples = Product(), [(torch.randn(12), torch.randn(12), [(2, 4), (1, 4)])]
+    module, examples = Product().eval(), [(torch.randn(12), torch.randn(12), [(2, 4), (1, 4)])]
     run = traced(module, examples)
     assert not isinstance(run, InTurn)
     one, other, shapes = torch.randn(48), torch.randn(48), [(7, 4), (1, 4), (4, 4)]
@@ -33,7 +33,7 @@ def test_shapes_that_were_no_example_give_the_same_batch_by_batch() -> None:
 
 def test_a_module_whose_steps_hang_on_its_inputs_runs_as_it_is() -> None:
     ones, shapes = torch.ones(2), [(1, 2)]
-    run = traced(Branching(), [(ones, ones, shapes), (-ones, ones, shapes)])
+    run = traced(Branching().eval(), [(ones, ones, shapes), (-ones, ones, shapes)])
     assert isinstance(run, InTurn)
     found = run(torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.ones(4), [(1, 2), (1, 2)])
     assert found.tolist() == [[2.0, 2.0], [-2.0, -2.0]]
