@@ -259,6 +259,8 @@ class FusionPool:
     def infer(self, items: Sequence[Sequence[Reading]]) -> list[Fused]:
         """One Fused an item; raises ValueError on an item without readings or with two of one
         source."""
+        if not items:
+            return []
         items = [_in_order(item) for item in items]
         places = Places([len(item) for item in items])
         pooled, said, weight = self._pool(items, places)

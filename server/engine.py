@@ -124,9 +124,8 @@ class BatchQueue(Generic[Item, Result]):
         ]
         with self._changed:
             self._pending += entries
-        if (
-            not self._is_waking
-        ):  # once all that is ready to ask has asked, so that it shares a batch
+        if not self._is_waking:
+            # Once all that is ready to ask has asked, so that it shares a batch.
             self._is_waking = True
             self._loop.call_soon(self._wake)
         try:

@@ -67,6 +67,10 @@ def test_the_answer_is_the_formula_on_every_subset(pool: FusionPool, subset: tup
     np.testing.assert_allclose(np.exp(fused.log_emotions), list(agreed.values()), atol=1e-5)
 
 
+def test_no_items_no_answers(pool: FusionPool) -> None:
+    assert pool.infer([]) == []
+
+
 def test_in_numpy_it_gives_what_the_model_gives(pool: FusionPool) -> None:
     """The model runs where there is a GPU; in one batch stand items of every number of sources."""
     items = [[reading(source) for source in subset] for subset in SUBSETS]
