@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Doubles = NDArray[np.float64]
 
+UNTAUGHT_GATE = 0.55  # added to the gate: a weight of about 1 before it has learned
 N_SENTIMENTS, SURPRISE = len(SENTIMENTS), EMOTIONS.index("surprise")
 STARTS = (0, N_SENTIMENTS)  # of the two distributions in a row of n = 3 + 7
 OF_CLASS = np.repeat((0, 1), (N_SENTIMENTS, len(EMOTIONS)))  # (n,) in which of the two a class is
@@ -32,11 +33,9 @@ class Places:
     """Where the readings of each item are, among the r of all b items, one after another."""
 
     def __init__(self, counts: Sequence[int]) -> None:
-        self.n_readings, self.is_alone = sum(counts), len(counts) == sum(counts)
+        self.is_alone = len(counts) == sum(counts)
         self.first = np.cumsum((0, *counts[:-1]))  # (b,)
-        self.item = (
-            self.first if self.is_alone else np.repeat(np.arange(len(counts)), counts)
-        )  # (r,)
+        self.item = np.repeat(np.arange(len(counts)), counts)  # (r,)
         self.others = np.array(counts)[self.item] - 1  # (r,) readings of the same item
 
     def sum(self, of_readings: Doubles) -> Doubles:
@@ -80,7 +79,7 @@ class NumpyPool:
             evidence[:, -1] = 0.5 * np.abs(p - others).sum(1) * (places.others > 0)
         hidden = evidence @ self.of_evidence + self.of_source[source]  # (r, h)
         hidden *= 0.5 + 0.5 * erf(hidden * math.sqrt(0.5))  # GELU
-        weight = np.logaddexp(0, hidden @ self.gate + (self.gate_bias + 0.55))  # (r,)
+        weight = np.logaddexp(0, hidden @ self.gate + (self.gate_bias + UNTAUGHT_GATE))  # (r,)
 
         pooled = (places.sum(weight[:, None] * said) + self.bias) / self.temperature  # (b, n)
         pooled -= _log_sums(pooled)

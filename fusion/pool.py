@@ -29,7 +29,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fusion.in_numpy import N_SENTIMENTS, SURPRISE, Doubles, NumpyPool, Places
+from fusion.in_numpy import (
+    N_SENTIMENTS,
+    SURPRISE,
+    UNTAUGHT_GATE,
+    Doubles,
+    NumpyPool,
+    Places,
+)
 from modalities import checkpoint
 from modalities.reading import (
     EMOTIONS,
@@ -120,12 +127,10 @@ class FusionModel(nn.Module):
             part.log_softmax(-1) * here
             for part in said.split([self.dims.n_sentiments, self.dims.n_emotions], -1)
         )
-        n_items = quality.shape[0]  # len() would be a constant in a trace
-        one_hot = torch.eye(self.dims.n_sources).to(quality).expand(n_items, -1, -1)
+        one_hot = torch.eye(self.dims.n_sources).to(quality).expand(len(quality), -1, -1)
         evidence = torch.cat([one_hot, quality, stance(sentiment, present)], dim=-1)
         gate = self.gate(evidence).squeeze(-1)  # (b, m)
-        # + 0.55 puts an untrained gate at a weight of about 1.
-        return sentiment, emotions, nn.functional.softplus(gate + 0.55) * present
+        return sentiment, emotions, nn.functional.softplus(gate + UNTAUGHT_GATE) * present
 
     def forward(
         self, sentiment: Tensor, emotions: Tensor, quality: Tensor, present: Tensor

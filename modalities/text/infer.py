@@ -15,7 +15,7 @@ from modalities import checkpoint
 from modalities.device import default_precision, to_device
 from modalities.model import alike
 from modalities.reading import Quality, Reading, Source
-from modalities.text.model import TextDimensions, TextModel
+from modalities.text.model import TextDimensions, TextModel, padded
 from modalities.text.prepare import PreparedText, prepare
 from modalities.traced import InTurn, Run, Shape, traced
 
@@ -105,14 +105,8 @@ class TextReader:
     ) -> tuple[Tensor, Tensor, list[Shape]]:
         """Ids and masks of all batches, flat, and the shapes (b, t) of each; `batches` holds places
         in `windows`."""
-        shapes = [(len(rows), max(len(windows[row]) for row in rows)) for rows in batches]
-        ids = np.full(sum(b * t for b, t in shapes), self.dims.pad_id)
-        mask = np.zeros_like(ids)
-        start = 0
-        for rows, (_, t) in zip(batches, shapes, strict=True):
-            for row in rows:
-                end = start + len(windows[row])
-                ids[start:end], mask[start:end] = windows[row], 1
-                start += t
+        parts = [padded([windows[row] for row in rows], self.dims.pad_id) for rows in batches]
+        # In numpy, which keeps Python's lock: see `traced`.
+        ids, mask = (np.concatenate([x.ravel() for x in of]) for of in zip(*parts, strict=True))
         flat_ids, flat_mask = (to_device(torch.from_numpy(x), self.device) for x in (ids, mask))
-        return flat_ids, flat_mask, shapes
+        return flat_ids, flat_mask, [ids.shape for ids, _ in parts]

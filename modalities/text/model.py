@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from modalities.device import autocast
 from modalities.reading import EMOTIONS, SENTIMENTS
 from modalities.text.wide import WidePath
+
+Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,17 @@ def without_pooler(encoder: nn.Module) -> nn.Module:
     return encoder
 
 
-def pad(windows: Sequence[tuple[int, ...]], pad_id: int) -> tuple[Tensor, Tensor]:
+def pad(windows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Windows of mixed lengths → ids (b, t) padded with `pad_id` and their mask (b, t)."""
+    ids, mask = padded(windows, pad_id)
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def padded(windows: Sequence[Sequence[int]], pad_id: int) -> tuple[Ids, Ids]:
+    """As `pad`, in numpy."""
     lengths = np.array([len(window) for window in windows])
     ids = np.full((len(windows), lengths.max()), pad_id)  # (b, t)
     for row, window in enumerate(windows):
         ids[row, : len(window)] = window
-    mask = (np.arange(ids.shape[1]) < lengths[:, None]).astype(ids.dtype)  # (b, t)
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    mask = np.arange(ids.shape[1]) < lengths[:, None]  # (b, t)
+    return ids, mask.astype(ids.dtype)
