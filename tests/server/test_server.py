@@ -152,12 +152,12 @@ def test_missing_whisper_is_logged_once(server: Server) -> None:
 
 def test_content_and_context_are_never_logged(server: Server) -> None:
     request = media.request("秘密的内容 secretword")
-    request.context.CopyFrom(Context(customer_id="customer-4711", tags=["tag-4711"]))
+    request.context.CopyFrom(Context(customer_id="customer-qwxyz", tags=["tag-qwxyz"]))
     request.request_id = "seen-in-the-log"
     assert server.emotion.AnalyzeEmotion(request).request_id == "seen-in-the-log"
     log = server.log.read_text()
     assert "seen-in-the-log" in log
-    for hidden in ("secretword", "秘密", "4711"):
+    for hidden in ("secretword", "秘密", "qwxyz"):
         assert hidden not in log
 
 
