@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 Shape: TypeAlias = tuple[int, int]
-Run: TypeAlias = Callable[[Tensor, Tensor, list[Shape]], Tensor]
+Inputs: TypeAlias = tuple[list[Tensor], list[Shape]]
+Run: TypeAlias = Callable[[list[Tensor], list[Shape]], Tensor]
 
 
 class InTurn(nn.Module):
@@ -27,9 +28,10 @@ class InTurn(nn.Module):
         self.module = module
 
     # TorchScript reads these types, and knows none of the names above.
-    def forward(self, one: Tensor, other: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
+    def forward(self, inputs: list[Tensor], shapes: list[tuple[int, int]]) -> Tensor:
         """Both inputs of all batches, flat, and the batches' shapes (b, t) → their outputs, row by
         row."""
+        one, other = inputs
         found: list[Tensor] = []
         start = 0
         for b, t in shapes:
@@ -39,7 +41,7 @@ class InTurn(nn.Module):
         return torch.cat(found)
 
 
-def traced(module: nn.Module, examples: Sequence[tuple[Tensor, Tensor, list[Shape]]]) -> Run:
+def traced(module: nn.Module, examples: Sequence[Inputs]) -> Run:
     """`module` as `InTurn` runs it, traced on the first batch of the first of `examples`, if on all
     of them it gives what the module gives; else the module as it is, as where its steps hang on
     what is in its inputs.
@@ -49,7 +51,7 @@ def traced(module: nn.Module, examples: Sequence[tuple[Tensor, Tensor, list[Shap
     plain = InTurn(module)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of steps that may differ: whether they do is seen below
-        one, other, [(b, t), *_] = examples[0]
+        [one, other], [(b, t), *_] = examples[0]
         try:
             trace = torch.jit.trace(
                 module, (one[: b * t].view(b, t), other[: b * t].view(b, t)), check_trace=False
@@ -58,10 +60,13 @@ def traced(module: nn.Module, examples: Sequence[tuple[Tensor, Tensor, list[Shap
             return plain
         script = torch.jit.freeze(torch.jit.script(InTurn(trace).eval()))
 
-        def run(one: Tensor, other: Tensor, shapes: list[Shape]) -> Tensor:
+        def run(inputs: list[Tensor], shapes: list[Shape]) -> Tensor:
+            # A second reference, without which C++ asks Python for its lock where it lets go of one
+            # of them, and two thirds of the waiting were for that.
+            held = torch.jit.script(inputs)
             # Nothing is specialised to shapes: that would take seconds for each that comes anew.
             with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-                found: Tensor = script(one, other, shapes)
+                found: Tensor = script(held, shapes)
             return found
 
         agrees = all(torch.allclose(run(*x), plain(*x), rtol=0, atol=1e-6) for x in examples)

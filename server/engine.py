@@ -79,9 +79,9 @@ class BatchQueue(Generic[Item, Result]):
     """The queue of one model; belongs to the event loop in which it was made.
 
     Its thread takes batch after batch by itself: while the loop deals with the results of one, the
-    next is under way. `on_batch` is told of each batch, in the loop, and raises nothing. A batch
-    that the device's memory does not hold is halved, and so is the model's `max_batch_cost` from
-    then on.
+    next is under way; with `single`, torch uses that thread and no other. `on_batch` is told of
+    each batch, in the loop, and raises nothing. A batch that the device's memory does not hold is
+    halved, and so is the model's `max_batch_cost` from then on.
     """
 
     def __init__(
@@ -90,9 +90,11 @@ class BatchQueue(Generic[Item, Result]):
         *,
         max_queued_batches: int,
         batch_wait_s: float,
+        single: bool = False,
         on_batch: Callable[[Batch], None] | None = None,
     ) -> None:
         self.model = model
+        self.single = single
         self.max_queued_cost = max_queued_batches * model.max_batch_cost
         self.batch_wait_s = batch_wait_s
         self.on_batch = on_batch
@@ -204,6 +206,8 @@ class BatchQueue(Generic[Item, Result]):
     # What follows runs in the thread.
 
     def _work(self) -> None:
+        if self.single:
+            _use_no_other_thread()
         while batch := self._next():
             started = time.monotonic()
             outcomes = self._infer(batch)
@@ -292,6 +296,16 @@ class BatchQueue(Generic[Item, Result]):
             return [_Failure(error)]
         half = len(batch) // 2
         return self._infer(batch[:half]) + self._infer(batch[half:])
+
+
+def _use_no_other_thread() -> None:
+    """In torch's work for this one. What it sets is of the caller and of threads that are yet to
+    begin; for those another one sets back what was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    another = threading.Thread(target=torch.set_num_threads, args=(before,))
+    another.start()
+    another.join()
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 First so many clients that the server is never idle: their rate of good answers is the saturated
 one. Then calls come at three times that rate, whether they are answered or not. The load and the
-health checks come from a process each, on the same machine as the server.
+health checks come from a process each, on the same machine as the server; the load's has the least
+priority there is, for a server's callers take nothing of its cores.
 """
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import random
 import tempfile
@@ -26,6 +26,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bench.faults import seeds
 from bench.faults.serving import Server, cpu_s, serving
+from bench.speed.processes import another_process
 
 ANALYZE = "/emotion.v1.EmotionService/AnalyzeEmotion"
 CLIENTS = 32  # enough to saturate, fewer than a server lets in
@@ -64,11 +65,11 @@ def run(loads: Sequence[str] = tuple(LOADS), seconds: float = SECONDS) -> dict[s
 
 def measure(server: Server, load: str, seconds: float) -> dict[str, Any]:
     """The saturated rate, the overload at TIMES that, and the health meanwhile."""
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with another_process(yields=True) as generator, another_process() as checker:
 
         def phase(rate: float | None) -> Phase:
             before, started = server.cpu_s(), time.monotonic()
-            done = pool.apply(_run, (_load, server.address, load, rate, seconds))
+            done = generator.apply(_run, (_load, server.address, load, rate, seconds))
             wall_s = time.monotonic() - started
             done.server_cpu_share = round(
                 (server.cpu_s() - before) / wall_s / (os.cpu_count() or 1), 3
@@ -76,7 +77,7 @@ def measure(server: Server, load: str, seconds: float) -> dict[str, Any]:
             return done
 
         saturated = phase(None)
-        checks = pool.apply_async(_run, (_health, server.address, seconds))
+        checks = checker.apply_async(_run, (_health, server.address, seconds))
         overload = phase(TIMES * saturated.good)
         health = checks.get()
     kept = overload.good / saturated.good

@@ -18,8 +18,8 @@ CAPTION = "Texts, Poisson arrivals; load 1 is our server's saturated throughput"
 HOW = (
     "Open loop: requests are sent when they are due, however slowly they are answered, each with a "
     f"deadline of {DEADLINE_S:g} s. Ours and the plain server (grpc.aio without batching, fp32) at "
-    "the same loads, in turn, five times a level; medians of the five. A time includes whatever "
-    "the generator itself, on the same cores, was late."
+    "the same loads, in turn, five times a level; medians of the five. The generator, on the "
+    "same cores, has the least priority; a time includes whatever it was late itself."
 )
 
 
@@ -28,7 +28,7 @@ def measure(levels: tuple[float, ...] = LEVELS, seconds: float = 2.0, repeats: i
     payloads = [content.text_request(text).SerializeToString() for text in content.texts(256)]
     lines: list[Figures] = []
     with (
-        another_process() as generator,
+        another_process(yields=True) as generator,
         serving() as ours,
         running("bench.speed.plain") as plain,
     ):

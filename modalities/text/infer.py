@@ -17,7 +17,7 @@ from modalities.model import alike
 from modalities.reading import Quality, Reading, Source
 from modalities.text.model import TextDimensions, TextModel, padded
 from modalities.text.prepare import PreparedText, prepare
-from modalities.traced import InTurn, Run, Shape, traced
+from modalities.traced import Inputs, InTurn, Run, traced
 
 EXAMPLES = ((9, 5), (3,), (16, 7, 12))  # lengths of windows; the shortest there is has 3 tokens
 
@@ -102,11 +102,11 @@ class TextReader:
 
     def _packed(
         self, windows: Sequence[Sequence[int]], batches: Sequence[Sequence[int]]
-    ) -> tuple[Tensor, Tensor, list[Shape]]:
+    ) -> Inputs:
         """Ids and masks of all batches, flat, and the shapes (b, t) of each; `batches` holds places
         in `windows`."""
         parts = [padded([windows[row] for row in rows], self.dims.pad_id) for rows in batches]
         # In numpy, which keeps Python's lock: see `traced`.
         ids, mask = (np.concatenate([x.ravel() for x in of]) for of in zip(*parts, strict=True))
-        flat_ids, flat_mask = (to_device(torch.from_numpy(x), self.device) for x in (ids, mask))
-        return flat_ids, flat_mask, [ids.shape for ids, _ in parts]
+        flat = [to_device(torch.from_numpy(x), self.device) for x in (ids, mask)]
+        return flat, [ids.shape for ids, _ in parts]

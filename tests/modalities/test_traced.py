@@ -21,21 +21,21 @@ class Product(nn.Module):
 
 
 def test_shapes_that_were_no_example_give_the_same_batch_by_batch() -> None:
-    module, examples = Product().eval(), [(torch.randn(12), torch.randn(12), [(2, 4), (1, 4)])]
+    module, examples = Product().eval(), [([torch.randn(12), torch.randn(12)], [(2, 4), (1, 4)])]
     run = traced(module, examples)
     assert not isinstance(run, InTurn)
     one, other, shapes = torch.randn(48), torch.randn(48), [(7, 4), (1, 4), (4, 4)]
     ends = [28, 32, 48]
     parts = [(one[a:b].view(-1, 4), other[a:b].view(-1, 4)) for a, b in zip([0, *ends], ends)]  # noqa: B905
     expected = torch.cat([module(x, y) for x, y in parts])
-    assert torch.equal(run(one, other, shapes), expected)
+    assert torch.equal(run([one, other], shapes), expected)
 
 
 def test_a_module_whose_steps_hang_on_its_inputs_runs_as_it_is() -> None:
     ones, shapes = torch.ones(2), [(1, 2)]
-    run = traced(Branching().eval(), [(ones, ones, shapes), (-ones, ones, shapes)])
+    run = traced(Branching().eval(), [([ones, ones], shapes), ([-ones, ones], shapes)])
     assert isinstance(run, InTurn)
-    found = run(torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.ones(4), [(1, 2), (1, 2)])
+    found = run([torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.ones(4)], [(1, 2), (1, 2)])
     assert found.tolist() == [[2.0, 2.0], [-2.0, -2.0]]
 
 

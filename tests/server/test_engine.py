@@ -32,6 +32,7 @@ class MeanModel:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []  # lengths of the items of each batch
         self.threads: set[int] = set()
+        self.of_torch = 0  # threads that it may use where `infer` runs
         self.memory = 10_000  # padded cost that `infer` has room for
         self.gate = threading.Event()  # `infer` waits for it
         self.gate.set()
@@ -47,6 +48,7 @@ class MeanModel:
         self.entered.set()
         assert self.gate.wait(10)
         self.threads.add(threading.get_ident())
+        self.of_torch = torch.get_num_threads()
         self.batches.append([len(item) for item in items])
         padded = nn.utils.rnn.pad_sequence([torch.tensor(item) for item in items], True)
         if padded.isnan().any():
@@ -65,6 +67,7 @@ def run(
     *,
     batch_wait_s: float = 0.02,
     max_queued_batches: int = 8,
+    single: bool = False,
     on_batch: Callable[[Batch], None] | None = None,
 ) -> Answer:
     async def main() -> Answer:
@@ -72,6 +75,7 @@ def run(
             model,
             max_queued_batches=max_queued_batches,
             batch_wait_s=batch_wait_s,
+            single=single,
             on_batch=on_batch,
         )
         try:
@@ -348,6 +352,21 @@ def test_the_event_loop_is_free_while_the_model_works() -> None:
         return turns
 
     assert run(model, work) == 100
+
+
+@pytest.mark.parametrize(("single", "expected"), [(True, 1), (False, 3)])
+def test_a_single_queue_takes_torchs_threads_from_itself_alone(single: bool, expected: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        model, later = MeanModel(), list[int]()
+        run(model, lambda queue: queue.infer([vector(1)]), single=single)
+        another = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+        another.start()
+        another.join()
+        assert (model.of_torch, torch.get_num_threads(), later) == (expected, 3, [3])
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_pace_tells_overhead_from_cost() -> None:
