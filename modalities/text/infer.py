@@ -58,8 +58,10 @@ class TextReader:
         if device == "cpu":
             self.max_batch_cost = 1024.0  # what is larger leaves the processor's cache
             self.batch_overhead = 64.0  # measured on two cores
-            examples = [[(n,) * n for n in lengths] for lengths in EXAMPLES]
-            self.run = traced(said, [self._packed(x, [[*range(len(x))]]) for x in examples])
+            windows = [[(n,) * n for n in lengths] for lengths in EXAMPLES]
+            examples = [self._packed(x, [[*range(len(x))]]) for x in windows]
+            (ids, mask), [shape] = examples[0]
+            self.run = traced(InTurn, [(said, (ids.view(shape), mask.view(shape)))], examples)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> TextReader:
@@ -100,9 +102,7 @@ class TextReader:
             for row, item in enumerate(items)
         ]
 
-    def _packed(
-        self, windows: Sequence[Sequence[int]], batches: Sequence[Sequence[int]]
-    ) -> Inputs:
+    def _packed(self, windows: Sequence[Sequence[int]], batches: Sequence[Sequence[int]]) -> Inputs:
         """Ids and masks of all batches, flat, and the shapes (b, t) of each; `batches` holds places
         in `windows`."""
         parts = [padded([windows[row] for row in rows], self.dims.pad_id) for rows in batches]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from whisper.audio import FRAMES_PER_SECOND, HOP_LENGTH, N_SAMPLES_PER_TOKEN, pad_or_trim
@@ -22,16 +23,17 @@ from modalities.device import autocast, default_precision, to_device
 from modalities.errors import UnavailableError
 from modalities.model import alike
 from modalities.reading import Quality, Reading, Source
+from modalities.traced import Run
 from modalities.voice import whisper_checkpoint
+from modalities.voice.heard import heard_by, traced_on_cpu
 from modalities.voice.model import (
     EmotionHead,
     VoiceDimensions,
     VoiceModel,
+    calibrated,
     collate,
     encode,
     features,
-    log_softmax,
-    pooled_sentiment,
 )
 from modalities.voice.prepare import Segment
 from modalities.voice.transcribe import Transcript, transcribe
@@ -76,17 +78,19 @@ class VoiceReader:
         margin_s: float | None = None,
     ) -> None:
         self.name, self.revision, self.device = name, revision, device
-        self.embedded = model if isinstance(model, VoiceModel) else None
+        self.hear: Run | None = None
         self.whisper = model if isinstance(model, Whisper) else None
         self.encoder, self.head, self.dims = model.encoder, head, dims
         self.temperature = temperature
         self.fallback = fallback  # reads the emotion where a Whisper checkpoint has no head
         self.margin_s = margin_s
         self.precision = default_precision(device)
-        if self.embedded is not None:
-            self.embedded.precision = self.precision
-            if device == "cpu":  # what is larger leaves the processor's cache
-                self.max_batch_cost = 60.0
+        if isinstance(model, VoiceModel):
+            model.precision = self.precision
+            self.hear = heard = heard_by(model, temperature)
+            if device == "cpu":
+                self.hear = traced_on_cpu(heard)
+                self.max_batch_cost = 60.0  # what is larger leaves the processor's cache
         # Of one pass over Whisper's encoder: on a CPU, states that leave its cache cost more than
         # a larger matrix product gains. The decoder gains by every row.
         self.encode_cost = ENCODE_S if device == "cpu" else self.max_batch_cost
@@ -180,17 +184,15 @@ class VoiceReader:
                 rows = [row for row, place in enumerate(places) if items[place].emotion]
                 if self.head is not None and rows:
                     logits = self.head([state[rows] for state in states], positions[rows])
-                    felt |= self._readings(logits, items, [places[row] for row in rows])
+                    said = calibrated(logits, self.temperature)
+                    felt |= self._readings(said, items, [places[row] for row in rows])
             with autocast(self.device, self.precision):
                 transcripts = transcribe(self.whisper, [heard[p] for p in range(len(items))], items)
-        elif self.embedded is not None:
+        elif self.hear is not None and asked:
             self.encoder_passes += len(asked)
-            for group in alike([self.cost(items[place]) for place in asked], self.max_batch_cost):
-                places = [asked[row] for row in group]
-                waves = self._waves([items[place] for place in places])
-                frames, lengths = collate([features(wave, self.dims) for wave in waves])
-                logits = self.embedded(frames, lengths.to(self.device))
-                felt |= self._readings(logits, items, places)
+            groups = list(alike([self.cost(items[place]) for place in asked], self.max_batch_cost))
+            said = self.hear(self._waves([items[place] for place in asked]), groups)
+            felt = self._readings(said, items, [asked[row] for group in groups for row in group])
         if self.fallback is not None:
             found = self.fallback.infer([items[place] for place in asked])
             felt = {place: result.reading for place, result in zip(asked, found, strict=True)}
@@ -208,17 +210,11 @@ class VoiceReader:
         return [to_device(torch.from_numpy(item.samples), self.device) for item in items]
 
     def _readings(
-        self,
-        heard: tuple[Tensor, Tensor, Tensor],
-        items: Sequence[Segment],
-        places: Sequence[int],
+        self, said: Tensor, items: Sequence[Segment], places: Sequence[int]
     ) -> dict[int, Reading]:
-        """By place, of a head's logits (b, 3) and (b, 7) and embeddings (b, e) for some items."""
-        sentiment, emotions, pooled = heard
-        sentiment = pooled_sentiment(sentiment, emotions)
-        log_sentiment = log_softmax(sentiment, self.temperature["sentiment"])  # (b, 3)
-        log_emotions = log_softmax(emotions, self.temperature["emotion"])  # (b, 7)
-        embeddings = pooled.float().cpu().numpy()
+        """By place, of what `calibrated` gives for some items."""
+        ends = np.cumsum([self.dims.n_sentiments, self.dims.n_emotions])
+        log_sentiment, log_emotions, embeddings = np.split(said.cpu().numpy(), ends, axis=1)
         return {
             place: Reading(
                 Source.VOICE,

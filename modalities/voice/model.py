@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -254,7 +253,10 @@ def pooled_sentiment(sentiment: Tensor, emotions: Tensor) -> Tensor:
     return sentiment.log_softmax(-1) + implied.clamp_min(1e-6).log()
 
 
-def log_softmax(logits: Tensor, temperature: float) -> Array:
-    """Calibrated log-probabilities (b, c), fp32 on the CPU."""
-    array: Array = F.log_softmax(logits.float() / temperature, -1).cpu().numpy().astype(np.float32)
-    return array
+def calibrated(heard: tuple[Tensor, Tensor, Tensor], temperature: dict[str, float]) -> Tensor:
+    """A head's logits (b, 3) and (b, 7) and pooled states (b, e) → log-probabilities of sentiments
+    and emotions, and the states, in one tensor (b, 3 + 7 + e)."""
+    sentiment, emotions, pooled = heard
+    sentiment = pooled_sentiment(sentiment, emotions).float() / temperature["sentiment"]
+    emotions = emotions.float() / temperature["emotion"]
+    return torch.cat([sentiment.log_softmax(-1), emotions.log_softmax(-1), pooled.float()], -1)

@@ -155,13 +155,12 @@ def noise_floor(samples: Array) -> float:
 
 def power(samples: Array) -> float:
     """Mean square of (n,) samples."""
-    return float(np.square(samples, dtype=np.float64).mean())
+    return float(np.dot(samples, samples)) / len(samples)
 
 
 def _noise_power(samples: Array, spans: list[tuple[int, int]]) -> float:
-    outside = np.ones(len(samples), dtype=bool)
-    for start, end in spans:
-        outside[start:end] = False
-    if outside.sum() >= 0.3 * SAMPLE_RATE_HZ:
-        return power(samples[outside])
+    ends = [0, *(end for span in spans for end in span), len(samples)]
+    pauses = [samples[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True)]
+    if (n := sum(map(len, pauses))) >= 0.3 * SAMPLE_RATE_HZ:
+        return sum(float(np.dot(pause, pause)) for pause in pauses) / n
     return noise_floor(samples)

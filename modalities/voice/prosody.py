@@ -22,6 +22,7 @@ VOICED = 0.5  # periodicity from which a frame has a pitch
 ACTIVE_RANGE = 3.5  # log10 energy under the loud frames' within which a frame counts as speech
 N_BANDS, N_CEPSTRA, N_CORRELATED = 40, 20, 10
 LAGS = (1, 2, 4, 8, 16)  # frames
+SHORTEST = max(LAGS) + 1  # frames that functionals take; what is shorter is padded
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 N_EFFORT = 5  # rows of `_vocal_effort`
 LEAP = 0.5  # octaves; a larger step of the pitch is taken for an error of its tracker
@@ -37,7 +38,7 @@ def prosody(wave: Tensor, hop: int) -> Tensor:
     low, high = (16_000 // hz for hz in reversed(PITCH_HZ))  # lags in samples
     window, correction = _window()
     frames = F.pad(wave, (WINDOW // 2, WINDOW // 2 + hop)).unfold(0, WINDOW, hop)
-    frames = frames[: -(-len(wave) // hop)]
+    frames = frames[: -(-wave.shape[0] // hop)]
     frames = (frames - frames.mean(-1, keepdim=True)) * window.to(wave.device)  # (t, WINDOW)
     power = torch.fft.rfft(frames, 1024).abs().square()
     r = torch.fft.irfft(power)[:, : high + 2]  # (t, lags)
@@ -58,7 +59,7 @@ def functionals(frames: Tensor, inside: Tensor) -> Tensor:
     inside  (b, t) bool, true before each item's end
     The last N_ROBUST are of the vocal effort alone.
     """
-    short = max(LAGS) + 1 - frames.shape[-1]
+    short = SHORTEST - frames.shape[-1]
     if short > 0:
         frames, inside = F.pad(frames, (0, short)), F.pad(inside, (0, short))
     mel = frames[:, :-N_PROSODY]
@@ -115,7 +116,7 @@ def _vocal_effort(mel: Tensor) -> Tensor:
     and in peak (the alpha ratio and Hammarberg's index of GeMAPS, Eyben et al. 2016), flux, and
     contrast.
     """
-    n = mel.shape[1]
+    n = int(mel.shape[1])  # no part of a trace
     low, half = mel[:, : round(0.31 * n)], mel[:, n // 2 :]
     rows = [
         (mel * torch.linspace(-1, 1, n, device=mel.device).unsqueeze(1)).mean(1),

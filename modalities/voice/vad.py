@@ -210,8 +210,10 @@ def stretches(samples: Array, min_silence_s: float) -> list[tuple[int, int]]:
     def changes() -> Iterator[Change]:
         for first in range(0, len(samples), MAX_FRAMES * FRAME):
             block = samples[first : first + MAX_FRAMES * FRAME]
-            for probability in vad(np.pad(block, (0, -len(block) % FRAME))):
-                yield from endpointer.push(float(probability))
+            if short := -len(block) % FRAME:  # the last one
+                block = np.pad(block, (0, short))
+            for probability in vad(block).tolist():
+                yield from endpointer.push(probability)
         yield from endpointer.finish(len(samples))
 
     return [(change.start, change.end) for change in changes() if isinstance(change, Stretch)]

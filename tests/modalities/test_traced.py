@@ -8,6 +8,8 @@ from torch import Tensor, nn
 import weights
 from modalities.text.infer import TextReader
 from modalities.traced import InTurn, traced
+from modalities.voice.heard import Heard
+from modalities.voice.infer import VoiceReader
 
 
 class Branching(nn.Module):
@@ -22,7 +24,7 @@ class Product(nn.Module):
 
 def test_shapes_that_were_no_example_give_the_same_batch_by_batch() -> None:
     module, examples = Product().eval(), [([torch.randn(12), torch.randn(12)], [(2, 4), (1, 4)])]
-    run = traced(module, examples)
+    run = traced(InTurn, [(module, (torch.randn(2, 4), torch.randn(2, 4)))], examples)
     assert not isinstance(run, InTurn)
     one, other, shapes = torch.randn(48), torch.randn(48), [(7, 4), (1, 4), (4, 4)]
     ends = [28, 32, 48]
@@ -33,11 +35,13 @@ def test_shapes_that_were_no_example_give_the_same_batch_by_batch() -> None:
 
 def test_a_module_whose_steps_hang_on_its_inputs_runs_as_it_is() -> None:
     ones, shapes = torch.ones(2), [(1, 2)]
-    run = traced(Branching().eval(), [([ones, ones], shapes), ([-ones, ones], shapes)])
+    examples = [([ones, ones], shapes), ([-ones, ones], shapes)]
+    run = traced(InTurn, [(Branching().eval(), (ones, ones))], examples)
     assert isinstance(run, InTurn)
     found = run([torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.ones(4)], [(1, 2), (1, 2)])
     assert found.tolist() == [[2.0, 2.0], [-2.0, -2.0]]
 
 
-def test_the_shipped_model_is_traced() -> None:
+def test_the_shipped_models_are_traced() -> None:
     assert not isinstance(TextReader.load(weights.path_of("text")).run, InTurn)
+    assert not isinstance(VoiceReader.load(weights.path_of("voice")).hear, Heard)

@@ -24,8 +24,9 @@ from modalities.errors import InputError, UnavailableError
 from modalities.reading import Array, Source
 from modalities.voice import transcribe as transcribe_module
 from modalities.voice import whisper_checkpoint
+from modalities.voice.heard import heard_by
 from modalities.voice.infer import SegmentResult, VoiceReader, head_path_of
-from modalities.voice.model import EmotionHead, VoiceDimensions
+from modalities.voice.model import EmotionHead, VoiceDimensions, VoiceModel
 from modalities.voice.prepare import Segment, decode, prepare
 from modalities.voice.transcribe import OPTIONS, _dropped, _words, language_code
 from weights import path_of
@@ -254,11 +255,14 @@ def test_true_length_encoding_hears_the_segment_and_its_margin(
 def test_bf16_stays_near_fp32_in_any_batch(small: Path, segments: list[Segment]) -> None:
     hearing = VoiceReader.load_whisper(str(small), small.parent, "cpu", path_of("voice"), 0.0)
     items = segments[2:8:2]
-    for reader in (hearing, VoiceReader.load(path_of("voice"), "cpu")):
+    embedded, saved = VoiceReader.load(path_of("voice"), "cpu"), checkpoint.load(path_of("voice"))
+    model = VoiceModel(embedded.dims).eval()
+    model.load_state_dict(saved.state)
+    for reader in (hearing, embedded):
         exact = emotions(reader.infer(items))
-        reader.precision = torch.bfloat16
-        if reader.embedded is not None:
-            reader.embedded.precision = torch.bfloat16
+        reader.precision = model.precision = torch.bfloat16
+        if reader is embedded:
+            reader.hear = heard_by(model, embedded.temperature)
         together = emotions(reader.infer(items))
         alone = emotions([reader.infer([item])[0] for item in items])
         assert np.abs(together - alone).max() <= 2e-2
