@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalities.image.boxes import bounds, holds
+from modalities.image.colours import commonest, largest
 from modalities.image.ocr import Box, OcrLine
 
 TOLERANCE = 6  # levels a channel may differ inside an area; bubbles differ by 10 and more
@@ -97,19 +98,19 @@ class Areas:
         left, top = max(box[0] - margin, 0), max(box[1] - margin, 0)
         right, bottom = min(box[2] + margin, width), min(box[3] + margin, height)
         crop = self._pixels[top:bottom, left:right].astype(np.int16)  # (h, w, 3)
-        colour = _mode(crop[::2, ::2].reshape(-1, 3))
-        near = (np.abs(crop - colour).max(2) <= TOLERANCE).astype(np.uint8)
+        colour = commonest(crop[::2, ::2].reshape(-1, 3))
+        near = (largest(np.abs(crop - colour)) <= TOLERANCE).astype(np.uint8)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=4)
         if len(stats) < 2:
             return np.add(np.argwhere(near >= 0), (top, left))
-        largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-        return np.add(np.argwhere(labels == largest), (top, left))
+        patch = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+        return np.add(np.argwhere(labels == patch), (top, left))
 
     def _at(self, edge: NDArray[np.int64]) -> Area:
         """The area that most of the pixels (n, 2) y, x are in."""
         colours = self._pixels[edge[:, 0], edge[:, 1]].astype(np.int16)  # (n, 3)
-        colour = _mode(colours)
-        distance = np.abs(colours - colour).max(1)  # (n,)
+        colour = commonest(colours)
+        distance = largest(np.abs(colours - colour))  # (n,)
         seeds = edge[np.argsort(distance, kind="stable")][: max(1, int((distance <= 8).sum()))]
         owners = self._owner[seeds[:, 0], seeds[:, 1]]
         known = np.bincount(owners)
@@ -141,7 +142,7 @@ class Areas:
         """What a fill reaches that follows a gradient from the pixels (n, 2) y, x, over the areas
         `over` too; None where it leaks."""
         colours = self._pixels[seeds[:, 0], seeds[:, 1]].astype(np.int16)
-        y, x = seeds[int(np.abs(colours - _mode(colours)).max(1).argmin())].tolist()
+        y, x = seeds[int(largest(np.abs(colours - commonest(colours))).argmin())].tolist()
         height, width = self._owner.shape
         mask = self._mask.copy()
         for area in over:
@@ -161,7 +162,7 @@ class Areas:
         y0, y1 = _without_ends(own.sum(1))
         inner = self._pixels[top : top + h, left : left + w]
         ends = [
-            _mode(inner[rows][own[rows]].astype(np.int16))
+            commonest(inner[rows][own[rows]].astype(np.int16))
             for rows in (slice(y0, y0 + 3), slice(y1 - 3, y1))
         ]
         box = (left + x0, top + y0, left + x1, top + y1)
@@ -244,8 +245,8 @@ def ink(pixels: NDArray[np.uint8], line: OcrLine) -> Ink:
     """The median of the tenth of a line's pixels that differs most from the commonest colour."""
     x0, y0, x1, y1 = line.box
     colours = pixels[y0:y1, x0:x1].reshape(-1, 3).astype(np.int16)
-    ground = _mode(colours)
-    distance = np.abs(colours - ground).max(1)
+    ground = commonest(colours)
+    distance = largest(np.abs(colours - ground))
     colour: NDArray[np.float64] = np.median(colours[distance >= np.quantile(distance, 0.9)], axis=0)
     return Ink(colour, float(np.abs(colour - ground).max()))
 
@@ -268,10 +269,3 @@ def _beside(box: Box, margin: int, width: int, height: int) -> NDArray[np.int64]
     ys = np.arange(max(y0, 0), min(y1, height))
     xs = [x for x in (x0 - margin, x1 + margin - 1) if 0 <= x < width] or [max(x0 - 1, 0)]
     return np.concatenate([np.stack([ys, np.full_like(ys, x)], axis=1) for x in xs])
-
-
-def _mode(colours: NDArray[np.int16]) -> NDArray[np.int16]:
-    """The commonest colour (3,) of (n, 3): the median of the fullest cell of an 8-level grid."""
-    cells = (colours >> 3) @ np.array([1024, 32, 1], np.int16)
-    values, counts = np.unique(cells, return_counts=True)
-    return np.median(colours[cells == values[counts.argmax()]], axis=0).astype(np.int16)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalities.image.boxes import overlap
+from modalities.image.colours import largest
 from modalities.image.emoji_names import describe, names
 from modalities.image.ocr import Box, OcrLine
 
@@ -143,7 +144,7 @@ def _beyond_mixes(
     way = ink.astype(np.float32) - start
     offset = inside.astype(np.float32) - start  # (h, w, 3)
     share = np.clip(offset @ way / max(float(way @ way), 1.0), 0.0, 1.0)
-    beyond: NDArray[np.float32] = np.abs(offset - share[..., None] * way).max(2)
+    beyond: NDArray[np.float32] = largest(np.abs(offset - share[..., None] * way))
     # What a gradient's ends differ by is no colour of its own.
     return beyond - float(np.abs(ground[1] - ground[0]).max()) / 2
 

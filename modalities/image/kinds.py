@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalities.image.chat import Kind, ReadMessage
+from modalities.image.colours import largest
 from modalities.image.ocr import Box, OcrLine
 
 MEASURED_SIDE = 640  # pixels; larger pictures are shrunk to it before they are measured
@@ -174,8 +175,8 @@ def _flat(pixels: NDArray[np.uint8]) -> float:
     if not height or not width:
         return 0.0
     blocks = pixels[:height, :width].reshape(height // 8, 8, width // 8, 8, 3)
-    spans = blocks.max((1, 3)).astype(int) - blocks.min((1, 3))  # (rows, columns, 3)
-    return float((spans.max(-1) <= FLAT_LEVELS).mean())
+    spans = blocks.max((1, 3)).astype(np.int16) - blocks.min((1, 3))  # (rows, columns, 3)
+    return float((largest(spans) <= FLAT_LEVELS).mean())
 
 
 def _size(box: Box) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from modalities.image.boxes import overlap
 from modalities.image.bubbles import TOLERANCE, Ink, contrast, ink
+from modalities.image.colours import largest
 from modalities.image.find import Bubble
 from modalities.image.ocr import OcrLine
 from modalities.image.page import Page
@@ -66,7 +67,7 @@ def holds_picture(bubble: Bubble, pixels: NDArray[np.uint8]) -> bool:
     x0, y0, x1, y1 = bubble.box
     inside = pixels[y0:y1, x0:x1].astype(np.int16)
     ends = np.stack([bubble.area.colour, bubble.area.last_colour])  # of a gradient
-    beyond = np.maximum(ends.min(0) - inside, inside - ends.max(0)).max(2)
+    beyond = largest(np.maximum(ends.min(0) - inside, inside - ends.max(0)))
     differs = beyond > 2 * TOLERANCE
     lines = [line.box for line in bubble.area.lines]
     for left, top, right, bottom in lines + bubble.inner:
@@ -101,7 +102,7 @@ def _has_bar(line: OcrLine, bubble: Bubble, pixels: NDArray[np.uint8]) -> bool:
     strip = pixels[y0 + height // 8 : y1 - height // 8, left : x0 - 1]
     if not strip.size:
         return False
-    differs = np.abs(strip.astype(np.int16) - bubble.area.colour).max(2) > INK / 2
+    differs = largest(np.abs(strip.astype(np.int16) - bubble.area.colour)) > INK / 2
     columns = differs.mean(0) > 0.95  # (w,)
     # With the bubble on both sides of it: neither the bubble's edge nor a letter.
     return bool(columns.any() and not columns[0] and columns.sum() < 0.35 * height)
