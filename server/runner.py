@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 WHOLE_REQUEST = (LimitError, OverloadedError, TimeoutError)  # never one modality's affair
 NAMES = ("text", "voice", "image", "fusion")
-SINGLE = ("text", "fusion")  # whose batches take so little that a second thread only disturbs
+SINGLE = "text"  # whose batches take so little that a second thread only disturbs
 MAX_EXPLANATIONS = 8  # waiting or under way
 FAILING = 3  # batches of a model, one after another and to the last item, after which it is ill
 
@@ -210,7 +210,7 @@ class Runner:
                 model,
                 max_queued_batches=self.settings.max_queued_batches,
                 batch_wait_s=self.settings.batch_wait_ms / 1000,
-                single=name in SINGLE and self.models.device == "cpu",
+                single=name == SINGLE and self.models.device == "cpu",
                 on_batch=partial(self._batch_ended, name),
             )
         self._open.add(queue)
