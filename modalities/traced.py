@@ -62,8 +62,7 @@ def traced(
         script = torch.jit.freeze(torch.jit.script(made_of(*traces).eval()))
 
         def run(inputs: list[Tensor], rows: Rows) -> Tensor:
-            # A second reference, without which C++ asks Python for its lock where it lets go of one
-            # of them, and two thirds of the waiting were for that.
+            # A second reference, without which C++ waits for Python's lock to let go of the first.
             held = torch.ScriptList(inputs)
             # Nothing is specialised to shapes: that would take seconds for each that comes anew.
             with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
