@@ -255,9 +255,7 @@ def test_true_length_encoding_hears_the_segment_and_its_margin(
 def test_bf16_stays_near_fp32_in_any_batch(small: Path, segments: list[Segment]) -> None:
     hearing = VoiceReader.load_whisper(str(small), small.parent, "cpu", path_of("voice"), 0.0)
     items = segments[2:8:2]
-    embedded, saved = VoiceReader.load(path_of("voice"), "cpu"), checkpoint.load(path_of("voice"))
-    model = VoiceModel(embedded.dims).eval()
-    model.load_state_dict(saved.state)
+    embedded, model = VoiceReader.load(path_of("voice"), "cpu"), embedded_model()
     for reader in (hearing, embedded):
         exact = emotions(reader.infer(items))
         reader.precision = model.precision = torch.bfloat16
@@ -267,6 +265,26 @@ def test_bf16_stays_near_fp32_in_any_batch(small: Path, segments: list[Segment])
         alone = emotions([reader.infer([item])[0] for item in items])
         assert np.abs(together - alone).max() <= 2e-2
         assert 0 < np.abs(together - exact).max() <= 2e-2
+
+
+def test_traced_it_says_what_the_module_says(segments: list[Segment]) -> None:
+    """Also of waves that are shorter than a frame, and than the functionals need."""
+    reader = VoiceReader.load(path_of("voice"), "cpu")
+    plain = heard_by(embedded_model(), reader.temperature)
+    waves = [torch.from_numpy(segments[2].samples[:n]) for n in (100, 3_000, 6_000, 16_000, 90_001)]
+    groups = [[0], [4, 3], [2, 1, 0]]
+    assert reader.hear is not None
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            reader.hear(waves, groups), plain(waves, groups), rtol=0, atol=1e-5
+        )
+
+
+def embedded_model() -> VoiceModel:
+    saved = checkpoint.load(path_of("voice"))
+    model = VoiceModel(VoiceDimensions(**saved.dims)).eval()
+    model.load_state_dict(saved.state)
+    return model
 
 
 def emotions(results: list[SegmentResult]) -> Array:
