@@ -19,7 +19,7 @@ HOW = (
     "Open loop: requests are sent when they are due, however slowly they are answered, each with a "
     f"deadline of {DEADLINE_S:g} s. Ours and the plain server (grpc.aio without batching, fp32) at "
     "the same loads, in turn, five times a level; medians of the five. The generator, on the "
-    "same cores, has the least priority; a time includes whatever it was late itself."
+    "same cores, gives way to the server; a time includes whatever it was late itself."
 )
 
 

@@ -23,7 +23,7 @@ from server import client
 ADDRESS = re.compile(r'"serving", "address": "([^"]+)"')
 START_S = 180.0
 STOP_S = 60.0
-LEAST = 19  # the niceness of what runs where nothing else would
+GIVES_WAY = 10  # the niceness of a load that in earnest comes from elsewhere
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def serving(**settings: object) -> Iterator[Server]:
 @contextmanager
 def another_process(*, yields: bool = False) -> Iterator[Pool]:
     """A fresh one, for a load generator or a measurement of memory; lives until the block ends.
-    With `yields` it takes what the server leaves of the cores, as one elsewhere takes nothing."""
-    niceness = LEAST if yields else 0
+    With `yields` it gives way to the server, from whose cores one elsewhere would take nothing."""
+    niceness = GIVES_WAY if yields else 0
     with multiprocessing.get_context("spawn").Pool(1, os.nice, (niceness,)) as pool:
         yield pool
 
