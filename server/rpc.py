@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -45,30 +46,38 @@ EXPECTED = (
 
 
 class Gate:
-    """Lets in a bounded number of requests of each method, and none once the server stops; a unary
-    one for at most `max_request_s`, whatever deadline it has.
+    """Lets in a bounded number of requests of each method, so many bytes of all together, and none
+    once the server stops; a unary one for at most `max_request_s`, whatever deadline it has.
 
     Not grpc's `maximum_concurrent_rpcs`, which would refuse health checks too.
     """
 
-    def __init__(self, max_concurrent: int, max_request_s: float = 600.0) -> None:
+    def __init__(
+        self, max_concurrent: int, max_request_s: float = 600.0, max_bytes: float = math.inf
+    ) -> None:
         self.max_concurrent, self.max_request_s = max_concurrent, max_request_s
+        self.max_bytes = max_bytes
         self.running: Counter[str] = Counter()
+        self._n_bytes = 0
         self.closed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def enter(self, method: str) -> None:
-        """Raises StoppingError or OverloadedError."""
+    def enter(self, method: str, n_bytes: int = 0) -> None:
+        """Raises StoppingError or OverloadedError; one that is alone has never too many bytes."""
         if self.closed.is_set():
             raise StoppingError
         if self.running[method] >= self.max_concurrent:
             raise OverloadedError(f"{self.max_concurrent} requests of {method} are running", 1.0)
+        if self._n_bytes and self._n_bytes + n_bytes > self.max_bytes:
+            raise OverloadedError("requests under way hold as many bytes as they may", 1.0)
         self.running[method] += 1
+        self._n_bytes += n_bytes
         self._idle.clear()
 
-    def leave(self, method: str) -> None:
+    def leave(self, method: str, n_bytes: int = 0) -> None:
         self.running[method] -= 1
+        self._n_bytes -= n_bytes
         if not self.running.total():
             self._idle.set()
 
@@ -219,12 +228,13 @@ async def _guarded(
     started = time.monotonic()
     note.span = request_span(method.containing_service.full_name, method.name, context)
     REQUEST.set(note)
+    n_bytes = note.n_bytes  # of a stream it grows
     try:
-        gate.enter(method.name)
+        gate.enter(method.name, n_bytes)
         try:
             result = await work()
         finally:
-            gate.leave(method.name)
+            gate.leave(method.name, n_bytes)
         _log(method, note, started, "OK")
         return result
     except asyncio.CancelledError:  # the client gave up, or its deadline passed

@@ -79,7 +79,9 @@ async def serve(settings: Settings) -> None:
     followers = await asyncio.to_thread(Followers.open, settings)
     pipeline = Pipeline(loaded, settings, followers)
     jobs = CallJobs(pipeline)
-    gate = Gate(settings.max_concurrent_requests, settings.max_request_s)
+    gate = Gate(
+        settings.max_concurrent_requests, settings.max_request_s, settings.max_bytes_under_way
+    )
     streams = Gate(settings.max_streams)
     registry = Registry.of_environment()
     background: list[asyncio.Task[None]] = []

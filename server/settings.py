@@ -78,6 +78,7 @@ class Settings(BaseSettings):
 
     max_request_s: PositiveFloat = Field(default=600.0, description="whatever the deadline")
     max_concurrent_requests: PositiveInt = Field(default=128, description="of one method")
+    max_bytes_under_way: PositiveInt = Field(default=2**30, description="of all such requests")
     prepare_threads: PositiveInt = Field(default=2, description="of each modality")
     max_decode_s: PositiveFloat = Field(default=30.0, description="of a recording or picture")
     max_queued_batches: PositiveInt = Field(default=256, description="of one model")

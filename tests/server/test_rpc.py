@@ -80,6 +80,38 @@ def test_the_gate_bounds_a_method_and_not_the_others() -> None:
     asyncio.run(main())
 
 
+def test_the_gate_bounds_the_bytes_of_all_methods_together() -> None:
+    async def main() -> None:
+        gate, entered, leave = Gate(9, max_bytes=900), asyncio.Event(), asyncio.Event()
+
+        async def slow(request: AnalyzeEmotionRequest, _: float | None) -> AnalyzeEmotionResponse:
+            entered.set()
+            await leave.wait()
+            return AnalyzeEmotionResponse(request_id=request.request_id)
+
+        async def other(
+            _request: AnalyzeConversationRequest, _: float | None
+        ) -> AnalyzeConversationResponse:
+            return AnalyzeConversationResponse()
+
+        async def work(stub: EmotionServiceStub) -> None:
+            large = AnalyzeConversationRequest(request_id="x" * 800)
+            await stub.AnalyzeConversation(AnalyzeConversationRequest(request_id="x" * 1000))
+            first = stub.AnalyzeEmotion(AnalyzeEmotionRequest(request_id="x" * 600))
+            await entered.wait()
+            await stub.AnalyzeConversation(AnalyzeConversationRequest())
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.AnalyzeConversation(large)
+            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            leave.set()
+            await first
+            await stub.AnalyzeConversation(large)
+
+        await serving({"AnalyzeEmotion": slow, "AnalyzeConversation": other}, gate, work)
+
+    asyncio.run(main())
+
+
 def test_a_drain_that_takes_too_long_says_so() -> None:
     async def main() -> bool:
         gate = Gate(1)

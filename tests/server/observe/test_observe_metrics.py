@@ -46,7 +46,7 @@ def test_requests_are_counted_by_code_and_refusals_by_reason(watched: Watched) -
     for code, n in {"OK": 2, "INVALID_ARGUMENT": 1, "INTERNAL": 1, "CANCELLED": 1}.items():
         assert value(watched, "emotion_requests_total", method="AnalyzeEmotion", code=code) == n
     for reason in ("INVALID_CONTENT", "INTERNAL"):
-        assert value(watched, "emotion_refusals_total", reason=reason) == 1
+        assert value(watched, "emotion_refusals_total", method="AnalyzeEmotion", reason=reason) == 1
     assert value(watched, "emotion_request_seconds_count", method="AnalyzeEmotion") == 5
 
 
