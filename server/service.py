@@ -61,14 +61,15 @@ async def serve(settings: Settings) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     guard = Guard(Tokens(TokenFile(settings.tokens)), refusal) if settings.tokens else None
+    n_pending = max(1, settings.max_concurrent_requests // 2)
     server = grpc.aio.server(
         interceptors=[guard] if guard else [],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             # Else up to 3,000 calls wait here for seconds, unseen by the gate; see docs/faults.md.
-            ("grpc.server.max_pending_requests", settings.max_concurrent_requests),
-            ("grpc.server.max_pending_requests_hard_limit", settings.max_concurrent_requests),
+            ("grpc.server.max_pending_requests", n_pending),
+            ("grpc.server.max_pending_requests_hard_limit", n_pending),
             ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a twin
         ],
     )
