@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from whisper.audio import HOP_LENGTH, SAMPLE_RATE
 
 from modalities.traced import Run, traced
-from modalities.voice.model import VoiceModel, calibrated, features
+from modalities.voice.model import VoiceModel, calibrated, collate, features
 from modalities.voice.prosody import SHORTEST
 
 EXAMPLES_S = ((1.0, 0.7), (0.4,), (2.1, 0.3, 1.5))  # waves of each
@@ -37,10 +37,8 @@ class Heard(nn.Module):
             for place in group:
                 short = max(0, self.hop - waves[place].size(0))
                 heard.append(self.frames(F.pad(waves[place], [0, short])))
-            lengths = [one.size(1) for one in heard]
-            longest = max(self.least, max(lengths))
-            batch = torch.stack([F.pad(one, [0, longest - one.size(1)]) for one in heard])
-            found.append(self.said(batch, torch.tensor(lengths, device=batch.device)))
+            batch, lengths = collate(heard, self.least)
+            found.append(self.said(batch, lengths.to(batch.device)))
         return torch.cat(found)
 
 

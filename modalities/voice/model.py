@@ -233,10 +233,12 @@ def features(samples: Array | Tensor, dims: VoiceDimensions) -> Tensor:
     return frames[:, : 2 * dims.n_ctx]
 
 
-def collate(mels: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Frames (n, t) of mixed lengths → one zero-padded batch (b, n, t) and lengths (b,)."""
+def collate(mels: list[Tensor], shortest: int = 1) -> tuple[Tensor, Tensor]:
+    """Frames (n, t) of mixed lengths → one zero-padded batch (b, n, t), t ≥ `shortest`, and
+    lengths (b,). TorchScript reads it, too."""
     lengths = torch.tensor([mel.shape[1] for mel in mels])
-    batch = mels[0].new_zeros(len(mels), mels[0].shape[0], int(lengths.max()))
+    longest = max(shortest, int(lengths.max()))
+    batch = mels[0].new_zeros([len(mels), mels[0].shape[0], longest])
     for row, mel in enumerate(mels):
         batch[row, :, : mel.shape[1]] = mel
     return batch, lengths

@@ -40,19 +40,25 @@ def serving(
     return main()
 
 
+def slow_and_free(entered: asyncio.Event, leave: asyncio.Event) -> dict[str, Handler]:
+    """Of a method that waits for `leave` once it is `entered`, and of one that does not."""
+
+    async def slow(request: AnalyzeEmotionRequest, _: float | None) -> AnalyzeEmotionResponse:
+        entered.set()
+        await leave.wait()
+        return AnalyzeEmotionResponse(request_id=request.request_id)
+
+    async def free(
+        _request: AnalyzeConversationRequest, _: float | None
+    ) -> AnalyzeConversationResponse:
+        return AnalyzeConversationResponse()
+
+    return {"AnalyzeEmotion": slow, "AnalyzeConversation": free}
+
+
 def test_the_gate_bounds_a_method_and_not_the_others() -> None:
     async def main() -> None:
         gate, entered, leave = Gate(1), asyncio.Event(), asyncio.Event()
-
-        async def slow(request: AnalyzeEmotionRequest, _: float | None) -> AnalyzeEmotionResponse:
-            entered.set()
-            await leave.wait()
-            return AnalyzeEmotionResponse(request_id=request.request_id)
-
-        async def other(
-            _request: AnalyzeConversationRequest, _: float | None
-        ) -> AnalyzeConversationResponse:
-            return AnalyzeConversationResponse()
 
         async def work(stub: EmotionServiceStub) -> None:
             first = stub.AnalyzeEmotion(AnalyzeEmotionRequest(request_id="first"))
@@ -74,8 +80,7 @@ def test_the_gate_bounds_a_method_and_not_the_others() -> None:
             assert (await first).request_id == "first"
             assert await draining
 
-        handlers = {"AnalyzeEmotion": slow, "AnalyzeConversation": other}
-        await serving(handlers, gate, work)
+        await serving(slow_and_free(entered, leave), gate, work)
 
     asyncio.run(main())
 
@@ -83,16 +88,6 @@ def test_the_gate_bounds_a_method_and_not_the_others() -> None:
 def test_the_gate_bounds_the_bytes_of_all_methods_together() -> None:
     async def main() -> None:
         gate, entered, leave = Gate(9, max_bytes=900), asyncio.Event(), asyncio.Event()
-
-        async def slow(request: AnalyzeEmotionRequest, _: float | None) -> AnalyzeEmotionResponse:
-            entered.set()
-            await leave.wait()
-            return AnalyzeEmotionResponse(request_id=request.request_id)
-
-        async def other(
-            _request: AnalyzeConversationRequest, _: float | None
-        ) -> AnalyzeConversationResponse:
-            return AnalyzeConversationResponse()
 
         async def work(stub: EmotionServiceStub) -> None:
             large = AnalyzeConversationRequest(request_id="x" * 800)
@@ -107,7 +102,7 @@ def test_the_gate_bounds_the_bytes_of_all_methods_together() -> None:
             await first
             await stub.AnalyzeConversation(large)
 
-        await serving({"AnalyzeEmotion": slow, "AnalyzeConversation": other}, gate, work)
+        await serving(slow_and_free(entered, leave), gate, work)
 
     asyncio.run(main())
 
