@@ -1,10 +1,12 @@
 """What a server does at three times the load that saturates it.
 
 First so many clients that the server is never idle: their rate of good answers is the saturated
-one. Then calls come at three times that rate, whether they are answered or not. The load comes from
-a process on the same machine as the server that gives way to it, for a server's callers take
-nothing of its cores. How soon a refusal comes is seen by a witness, a process of usual priority
-that makes few calls of the same sorts beside it; and one more asks for the health.
+one. Then calls come at three times that rate, whether they are answered or not. Last the same
+clients again, and the saturated rate is the mean of both: the machine's own speed drifts by more
+than the bound leaves room for. The load comes from a process on the same machine as the server that
+gives way to it, for a server's callers take nothing of its cores. How soon a refusal comes is seen
+by a witness, a process of usual priority that makes few calls of the same sorts beside it; and one
+more asks for the health.
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ def run(loads: Sequence[str] = tuple(LOADS), seconds: float = SECONDS) -> dict[s
 
 
 def measure(server: Server, load: str, seconds: float) -> dict[str, Any]:
-    """The saturated rate, the overload at TIMES that, and the health meanwhile."""
+    """The saturated rate, the overload at TIMES that, the health meanwhile, and the rate again."""
     with (
         another_process(yields=True) as generator,
         another_process() as checker,
@@ -87,18 +89,20 @@ def measure(server: Server, load: str, seconds: float) -> dict[str, Any]:
         calls = witness.apply_async(_run, (_load, server.address, load, WITNESSED, seconds))
         overload = phase(TIMES * saturated.good)
         health, seen = checks.get(), calls.get()
-    kept = (overload.good + seen.good) / saturated.good
+        again = phase(None)
+    kept = (overload.good + seen.good) / ((saturated.good + again.good) / 2)
     return {
         "saturated": asdict(saturated),
         "overload": asdict(overload),
         "witness": asdict(seen),
+        "saturated_again": asdict(again),
         "good_share": round(kept, 3),
         "health": health,
         "passed": (
             kept >= GOOD_SHARE
             and 0 < seen.refused_p95_s < REFUSED_P95_S
             and set(overload.codes) | set(seen.codes) <= {"OK", *REFUSALS}
-            and set(saturated.codes) == {"OK"}
+            and set(saturated.codes) | set(again.codes) == {"OK"}
             and set(health["statuses"]) == {"SERVING"}
             and overload.recovery_s <= RECOVERY_S
         ),

@@ -18,11 +18,14 @@ from bench.speed import content, profile, report, transcripts, whispers
 from bench.speed.generator import Answers, closed_loop, open_loop
 from bench.speed.measure import Section, added, figure_of, in_turn, row
 from bench.speed.processes import Server, another_process, running
+from bench.speed.sizes import weights_with_text_of
 from bench.speed.text import pipeline_of
 from modalities import checkpoint
 from modalities.text.infer import TextReader
 from modalities.voice.infer import VoiceReader
 from modalities.voice.stream import SAMPLE_RATE_HZ
+from server import models
+from server.settings import Settings
 
 N_TOKENS = 9
 DIMS = ModelDimensions(80, 1500, 64, 2, 1, 51865, 448, 64, 2, 1)
@@ -195,3 +198,15 @@ def test_the_page_tells_figures_and_what_is_not_yet_measured() -> None:
     assert report.NOT_YET in page and "| text, a |" in page
     gpu = {"command": "c", "device": "H", "torch": "2", "figures": {"fusion": {"ms": 0.5}}}
     assert "| fusion, ms | 0.5 |" in report.page(whole | {"sections": {}}, [gpu])
+
+
+def test_a_server_takes_the_weights_with_a_text_model_of_another_size() -> None:
+    size = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    with weights_with_text_of(**size) as folder:
+        loaded = models.load(Settings(weights=folder))
+    assert loaded.text is not None
+    assert loaded.text.dims.encoder.items() >= size.items()
+    (reading,) = loaded.text.infer([loaded.text.prepare("still broken")])
+    assert reading.embedding.shape == (2 * 32,)
+    # The head for satisfaction reads what the embedded model has read, and says so.
+    assert set(loaded.missing) == {"satisfaction", "whisper"}
