@@ -91,18 +91,24 @@ class Gate:
         return True
 
 
+def unary_handlers(
+    service: ServiceDescriptor, handlers: Mapping[str, Handler], gate: Gate
+) -> dict[str, Any]:
+    """gRPC's handlers of a service's unary methods by their names."""
+    return {
+        name: grpc.unary_unary_rpc_method_handler(
+            _unary(service.methods_by_name[name], handler, gate)
+        )
+        for name, handler in handlers.items()
+    }
+
+
 def service_handlers(
     service: ServiceDescriptor, handlers: Mapping[str, Handler], gate: Gate
 ) -> grpc.GenericRpcHandler:
-    """Handlers of a service's unary methods by their names."""
+    """The same in one."""
     return grpc.method_handlers_generic_handler(
-        service.full_name,
-        {
-            name: grpc.unary_unary_rpc_method_handler(
-                _unary(service.methods_by_name[name], handler, gate)
-            )
-            for name, handler in handlers.items()
-        },
+        service.full_name, unary_handlers(service, handlers, gate)
     )
 
 

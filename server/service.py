@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
+from contextlib import suppress
 
 import grpc
 from emotion.v1 import emotion_service_pb2, model_service_pb2
@@ -26,11 +28,19 @@ from server.models import Models
 from server.observe import metrics, probes, tracing
 from server.parsing import Parsing
 from server.pipeline import Pipeline
-from server.rpc import Gate, refusal, service_handlers, stream_handlers, subscription_handlers
+from server.rpc import (
+    Gate,
+    refusal,
+    service_handlers,
+    stream_handlers,
+    subscription_handlers,
+    unary_handlers,
+)
 from server.security.guard import Guard
 from server.security.tls import listen
 from server.security.tokens import TokenFile, Tokens
 from server.settings import Settings
+from server.takers import Takers
 from server.warmup import warm_up
 from server.workers.pool import DECODERS
 from training.learn.registry import Registry
@@ -56,23 +66,25 @@ async def serve(settings: Settings) -> None:
 
     Raises what `models.load`, `listen` and `Tokens` raise.
     """
+    _interrupt_one_another_less()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    guard = Guard(Tokens(TokenFile(settings.tokens)), refusal) if settings.tokens else None
-    n_pending = max(1, settings.max_concurrent_requests // 2)
+    guards = [Guard(Tokens(TokenFile(settings.tokens)), refusal)] if settings.tokens else []
+    n_half = max(1, settings.max_concurrent_requests // 2)
     server = grpc.aio.server(
-        interceptors=[guard] if guard else [],
+        interceptors=guards,
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             # Else up to 3,000 calls wait here for seconds, unseen by the gate; see docs/faults.md.
-            ("grpc.server.max_pending_requests", n_pending),
-            ("grpc.server.max_pending_requests_hard_limit", n_pending),
+            ("grpc.server.max_pending_requests", n_half),
+            ("grpc.server.max_pending_requests_hard_limit", n_half),
             ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a twin
         ],
     )
+    takers = Takers(server, guards)
     port = listen(server, settings)
     if settings.otlp_endpoint:
         tracing.begin(settings.otlp_endpoint)
@@ -96,11 +108,12 @@ async def serve(settings: Settings) -> None:
         _settle_memory()
         if registry:
             background.append(asyncio.create_task(promotions.follow(pipeline.runner, registry)))
-        health_servicer, names = await _add_services(server, pipeline, jobs, gate, streams)
+        health_servicer, names = await _add_services(server, takers, pipeline, jobs, gate, streams)
         watching = health.follow(pipeline.runner, health_servicer, names)
         background.append(asyncio.create_task(watching))
         _log_missing(loaded)
         await server.start()
+        background += takers.start(n_half)  # the others, up to all that may run, come one by one
         probed = await probes.serve(health_servicer, settings)
         LOG.info("serving", extra={"address": f"{settings.host}:{port}", "device": loaded.device})
         await stop.wait()
@@ -123,7 +136,12 @@ async def serve(settings: Settings) -> None:
 
 
 async def _add_services(
-    server: grpc.aio.Server, pipeline: Pipeline, jobs: CallJobs, gate: Gate, streams: Gate
+    server: grpc.aio.Server,
+    takers: Takers,
+    pipeline: Pipeline,
+    jobs: CallJobs,
+    gate: Gate,
+    streams: Gate,
 ) -> tuple[grpc_health.aio.HealthServicer, list[str]]:
     """The health service, and the names of the others, all SERVING."""
     catalogue = Catalogue(pipeline.models, pipeline.settings)
@@ -138,12 +156,13 @@ async def _add_services(
     conversations = ConversationHandlers(
         followers.store, followers.live, negative_below=settings.negative_below
     )
+    analyze = unary_handlers(EMOTION, {"AnalyzeEmotion": pipeline.analyze}, gate)
+    takers.add(EMOTION.full_name, analyze)
     server.add_generic_rpc_handlers(
         (
             service_handlers(
                 EMOTION,
                 {
-                    "AnalyzeEmotion": pipeline.analyze,
                     "AnalyzeConversation": pipeline.analyze_conversation,
                     "BatchAnalyzeCalls": jobs.start,
                 },
@@ -204,6 +223,15 @@ async def _add_services(
         reflection.aio.ReflectionServicer(reflected), Parsing(server)
     )
     return health_servicer, names
+
+
+def _interrupt_one_another_less() -> None:
+    """Threads that begin from here on and wake do not take the core of one that runs (Linux): else
+    gRPC's poller takes the event loop's at each of its events. Not where an operator chose how the
+    server is scheduled."""
+    with suppress(AttributeError, OSError):
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _settle_memory() -> None:
