@@ -94,6 +94,7 @@ def test_interrupted(folder: Path, tmp_path: Path) -> None:
     long = calls.write(folder / "c.wav", calls.talk(2, starts_s, 1200.0))
     out = tmp_path / "calls.parquet"
     command = [sys.executable, "-m", "server.cli", "score-calls", str(folder), "--out", str(out)]
+    command += ["--set", "calls_at_once=1"]  # so that the long one is the last, and has just begun
     process = subprocess.Popen([*command, *ROLES], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while len(list(tmp_path.glob("calls.parquet.parts/*.arrow"))) < 2:
         assert process.poll() is None
