@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import sys
-from contextlib import suppress
 
 import grpc
 from emotion.v1 import emotion_service_pb2, model_service_pb2
@@ -66,7 +64,6 @@ async def serve(settings: Settings) -> None:
 
     Raises what `models.load`, `listen` and `Tokens` raise.
     """
-    _interrupt_one_another_less()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -223,15 +220,6 @@ async def _add_services(
         reflection.aio.ReflectionServicer(reflected), Parsing(server)
     )
     return health_servicer, names
-
-
-def _interrupt_one_another_less() -> None:
-    """Threads that begin from here on and wake do not take the core of one that runs (Linux): else
-    gRPC's poller takes the event loop's at each of its events. Not where an operator chose how the
-    server is scheduled."""
-    with suppress(AttributeError, OSError):
-        if os.sched_getscheduler(0) == os.SCHED_OTHER:
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _settle_memory() -> None:
