@@ -1,4 +1,4 @@
-"""As many calls of a method taken at once as may run.
+"""Many calls of a method taken at once.
 
 grpc.aio takes call after call, and from one to the next the event loop goes round five times. While
 each round answers other callers, few calls are under way together, and batches stay small. Here
@@ -17,6 +17,8 @@ from typing import Any
 
 import grpc
 from grpc._cython import cygrpc
+
+from server.logs import LOG
 
 KNOWN = ("1.85.",)  # versions of grpcio, by what they begin with
 
@@ -38,6 +40,7 @@ class Takers:
     def start(self, n: int) -> list[asyncio.Task[None]]:
         """`n` takers for each method, once the server has started; they end when it stops."""
         if not grpc.__version__.startswith(KNOWN):
+            LOG.warning("calls are taken one by one", extra={"grpcio": grpc.__version__})
             return []
         resolver = cygrpc._MethodResolver([], self._handlers)
         return [
