@@ -58,3 +58,4 @@ class Takers:
                 continue
             handling = cygrpc._handle_rpc(method, resolver, self._interceptors, call, loop, False)
             await cygrpc._schedule_rpc_coro(handling, call, loop, method)
+            del call, handling  # a refused one holds its request, by its error's traceback

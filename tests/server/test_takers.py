@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -181,3 +183,32 @@ def test_takers_go_on_after_calls_that_fail_or_are_cancelled() -> None:
             assert {answer.request_id for answer in answers} == {"works"}
 
     serving(work, handler)
+
+
+def test_a_taker_that_waits_holds_nothing_of_its_last_call() -> None:
+    class Content:
+        pass
+
+    seen: list[weakref.ref[Content]] = []
+
+    class Aborting(grpc.aio.ServerInterceptor):
+        async def intercept_service(self, continuation: Any, details: Any) -> Any:
+            async def abort(_request: Any, context: grpc.aio.ServicerContext) -> None:
+                content = Content()  # which the traceback of what abort raises holds
+                seen.append(weakref.ref(content))
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "on purpose")
+
+            return grpc.unary_unary_rpc_method_handler(abort)
+
+    async def work(address: str) -> None:
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = EmotionServiceStub(channel)
+            calls = (call(stub, "x") for _ in range(3 * N_TAKERS))
+            await asyncio.gather(*calls, return_exceptions=True)
+        await asyncio.sleep(0.5)
+        gc.collect()
+        assert len(seen) == 3 * N_TAKERS
+        n_held = sum(content() is not None for content in seen)
+        assert n_held <= 2, "more than grpc.aio's own loop holds, with its last call"
+
+    serving(work, interceptors=[Aborting()])
