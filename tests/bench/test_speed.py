@@ -142,7 +142,9 @@ def test_an_open_loop_counts_from_when_a_request_was_due(plain: Server, generato
     payloads = [content.text_request("late").SerializeToString()]
     answers = generator.apply(open_loop, (plain.address, payloads, 40.0, 0.5, 10.0, 0))
     assert answers.good == 20
-    hopeless = generator.apply(open_loop, (plain.address, payloads, 40.0, 0.2, 1e-4, 0))
+    # Long to read, so that no answer can come before gRPC's timer has noticed the deadline.
+    long = [content.text_request("late " * 20_000).SerializeToString()]
+    hopeless = generator.apply(open_loop, (plain.address, long, 40.0, 0.2, 1e-4, 0))
     assert set(hopeless.codes) == {"DEADLINE_EXCEEDED"}
     assert hopeless.quantile_ms(0.5) is None and hopeless.quantile_ms(0.5, good=False)
 
