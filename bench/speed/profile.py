@@ -56,15 +56,12 @@ HOW = (
 
 def measure(kinds: tuple[str, ...] = ("text", "voice", "image"), seconds: float = 15.0) -> Section:
     section = Section("The limit", HOW)
-    with another_process() as generator, serving() as server:
-        lines = [_profiled(k, k, generator, server, seconds) for k in kinds]
-    if "text" in kinds:
-        with (
-            weights_with_text_of(**BERT_BASE) as folder,
-            another_process() as generator,
-            serving(weights=folder) as server,
-        ):
-            lines.append(_profiled(LARGER, "text", generator, server, seconds))
+    with another_process() as generator:
+        with serving() as server:
+            lines = [_profiled(kind, kind, generator, server, seconds) for kind in kinds]
+        if "text" in kinds:
+            with weights_with_text_of(**BERT_BASE) as folder, serving(weights=folder) as server:
+                lines.append(_profiled(LARGER, "text", generator, server, seconds))
     section.tables[CAPTION] = lines
     return section
 
@@ -90,7 +87,7 @@ def _profiled(name: str, kind: str, generator: Pool, server: Server, seconds: fl
     shares = divided(stacks, taken, names_of(pid))
     line = {
         "load": name,
-        **{name: round(100 * shares.get(name, 0.0), 1) for name in PARTS},
+        **{part: round(100 * shares.get(part, 0.0), 1) for part in PARTS},
         "samples": sum(count for *_, count in samples(stacks)),
     }
     print(f"  {line}", flush=True)

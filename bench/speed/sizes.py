@@ -15,6 +15,7 @@ import torch
 import weights
 from modalities import checkpoint
 from modalities.text.model import TextDimensions, TextModel
+from training.cli import write_sums
 
 BERT_BASE = {
     "hidden_size": 768,
@@ -38,6 +39,5 @@ def weights_with_text_of(**size: Any) -> Iterator[Path]:
             shutil.copy(file, folder)
         path = folder / weights.path_of("text").name
         checkpoint.save(path, dims, TextModel(dims).state_dict(), **saved.extra)
-        sums = (f"{checkpoint.sha256(file)}  {file.name}\n" for file in sorted(folder.iterdir()))
-        (folder / "SHA256SUMS").write_text("".join(sums))
+        write_sums(folder)
         yield folder
