@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,10 +39,22 @@ class Places:
         self.item = np.repeat(np.arange(len(counts)), counts)  # (r,)
         self.others = np.array(counts)[self.item] - 1  # (r,) readings of the same item
 
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def of(*counts: int) -> Places:
+        """The same for the same numbers of readings: nothing writes to them."""
+        return Places(counts)
+
     def sum(self, of_readings: Doubles) -> Doubles:
         """(r, …) → (b, …)."""
+        if self.is_alone:
+            return of_readings
         sums: Doubles = np.add.reduceat(of_readings, self.first)
         return sums
+
+    def spread(self, of_items: Doubles) -> Doubles:
+        """(b, …) → (r, …)."""
+        return of_items if self.is_alone else of_items[self.item]
 
 
 class NumpyPool:
@@ -75,7 +88,7 @@ class NumpyPool:
         evidence[:, :-2] = quality
         evidence[:, -2] = p.max(1)
         if not places.is_alone:
-            others = (places.sum(p)[places.item] - p) / np.maximum(places.others, 1)[:, None]
+            others = (places.spread(places.sum(p)) - p) / np.maximum(places.others, 1)[:, None]
             evidence[:, -1] = 0.5 * np.abs(p - others).sum(1) * (places.others > 0)
         hidden = evidence @ self.of_evidence + self.of_source[source]  # (r, h)
         hidden *= 0.5 + 0.5 * erf(hidden * math.sqrt(0.5))  # GELU

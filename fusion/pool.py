@@ -209,7 +209,7 @@ def stack(
     are there, (b, m). Raises as `FusionPool.infer`."""
     items = [_in_order(item) for item in items]
     said, quality, source = rows(items)
-    item = Places([len(item) for item in items]).item  # (r,)
+    item = Places.of(*map(len, items)).item  # (r,)
 
     def placed(of_readings: Doubles) -> Tensor:
         places = np.zeros((len(items), len(SOURCES), *of_readings.shape[1:]))
@@ -267,7 +267,7 @@ class FusionPool:
         if not items:
             return []
         items = [_in_order(item) for item in items]
-        places = Places([len(item) for item in items])
+        places = Places.of(*map(len, items))
         pooled, said, weight = self._pool(items, places)
         contribution = weight * (said[:, POSITIVE] - said[:, NEGATIVE]) / self.temperature  # (r,)
         size, of_bias = np.abs(contribution), abs(self.bias_contribution)
@@ -276,7 +276,7 @@ class FusionPool:
         said, pooled = said.astype(np.float32), pooled.astype(np.float32)
         terms = zip(
             said[:, :N_SENTIMENTS], said[:, N_SENTIMENTS:], weight.tolist(),
-            contribution.tolist(), (size / total[places.item]).tolist(), strict=True,
+            contribution.tolist(), (size / places.spread(total)).tolist(), strict=True,
         )  # fmt: skip
         answers = zip(
             items, pooled[:, :N_SENTIMENTS], pooled[:, N_SENTIMENTS:], confidence.tolist(),

@@ -11,7 +11,8 @@ Result = TypeVar("Result")
 
 
 class BatchModel(Protocol[Item, Result]):
-    """A loaded model. `infer` may be called from any one thread at a time.
+    """A loaded model. `infer` may be called from any one thread at a time, a text model's from
+    several.
 
     An item's result must not depend on what else is in the batch (probabilities within 1e-4 in
     fp32, 2e-2 in bf16). `cost` is in the model's own unit, padding left out; the engine keeps

@@ -1,4 +1,4 @@
-"""The engine: one bounded queue and one worker thread a model, requests' items batched together.
+"""The engine: a bounded queue and its own threads a model, requests' items batched together.
 
 A batch always holds the oldest item, and beside it those nearest to it in cost, so that little
 is padding and nothing starves. Clipper (Crankshaw et al., NSDI 2017, §4.3) batches so under a
@@ -24,6 +24,7 @@ from modalities.model import BatchModel
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_SETTING = threading.Lock()
 _DECAY = 0.9  # weight of a batch's measured time against that of the next one
 
 
@@ -79,8 +80,9 @@ class BatchQueue(Generic[Item, Result]):
     """The queue of one model; belongs to the event loop in which it was made.
 
     Its thread takes batch after batch by itself: while the loop deals with the results of one, the
-    next is under way; with `single`, torch uses that thread and no other. `on_batch` is told of
-    each batch, in the loop, and raises nothing. A batch that the device's memory does not hold is
+    next is under way. With `threads` there are so many, each at a batch of its own for which torch
+    uses no other; without, one, for which torch uses all that it has. `on_batch` is told of each
+    batch, in the loop, and raises nothing. A batch that the device's memory does not hold is
     halved, and so is the model's `max_batch_cost` from then on.
     """
 
@@ -90,11 +92,10 @@ class BatchQueue(Generic[Item, Result]):
         *,
         max_queued_batches: int,
         batch_wait_s: float,
-        single: bool = False,
+        threads: int | None = None,
         on_batch: Callable[[Batch], None] | None = None,
     ) -> None:
         self.model = model
-        self.single = single
         self.max_queued_cost = max_queued_batches * model.max_batch_cost
         self.batch_wait_s = batch_wait_s
         self.on_batch = on_batch
@@ -104,9 +105,17 @@ class BatchQueue(Generic[Item, Result]):
         self._running_cost = 0.0
         self._closed = self._is_waking = False
         self._changed = threading.Condition()  # its lock is held where the above is written
-        self._done = self._loop.create_future()  # once the thread has no more to tell
-        self._thread = threading.Thread(target=self._work, name=f"infer-{model.name}", daemon=True)
-        self._thread.start()
+        self._done = self._loop.create_future()  # once no thread has more to tell
+        self._threads = [
+            threading.Thread(
+                target=self._work, args=(threads is not None,), name=f"infer-{model.name}-{n}",
+                daemon=True,
+            )
+            for n in range(threads or 1)
+        ]  # fmt: skip
+        self._working = len(self._threads)
+        for thread in self._threads:
+            thread.start()
 
     async def infer(self, items: Sequence[Item], deadline: float | None = None) -> list[Result]:
         """Results in the order of `items`, all of which are queued at once or none.
@@ -142,11 +151,13 @@ class BatchQueue(Generic[Item, Result]):
                     entry.future.cancel()
 
     async def close(self) -> None:
-        """Refuse new items, finish those that were accepted, end the thread."""
-        self._closed = True
-        self._wake()
+        """Refuse new items, finish those that were accepted, end the threads."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         await self._done
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def expected_wait_s(self) -> float:
         """Seconds until an item that arrives now would be taken, by what batches have taken."""
@@ -155,7 +166,7 @@ class BatchQueue(Generic[Item, Result]):
     def _wait_s(self, queued_cost: float) -> float:
         cost = queued_cost + self._running_cost
         batches = math.ceil(cost / self.model.max_batch_cost)
-        return self.pace.estimate_s(cost, batches)
+        return self.pace.estimate_s(cost, batches) / len(self._threads)
 
     @property
     def queued_items(self) -> int:
@@ -203,25 +214,31 @@ class BatchQueue(Generic[Item, Result]):
         if self.on_batch is not None:
             self.on_batch(told)
 
-    # What follows runs in the thread.
+    # What follows runs in the threads.
 
-    def _work(self) -> None:
-        if self.single:
+    def _work(self, alone: bool) -> None:
+        if alone:
             _use_no_other_thread()
         while batch := self._next():
             started = time.monotonic()
             outcomes = self._infer(batch)
+            cost = _cost(batch)
             told = Batch(
                 model=self.model.name,
                 items=len(batch),
-                cost=self._running_cost,
+                cost=cost,
                 padded_cost=_padded_cost(batch),
                 waited_s=started - min(entry.arrived for entry in batch),
                 ran_s=time.monotonic() - started,
                 failed=sum(isinstance(outcome, _Failure) for outcome in outcomes),
             )
+            with self._changed:
+                self._running_cost -= cost
             self._tell(self._ended, batch, outcomes, told)
-        self._tell(self._done.set_result, None)
+        with self._changed:
+            self._working -= 1
+            if not self._working:
+                self._tell(self._done.set_result, None)
 
     def _tell(self, callback: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # of a loop that was closed: nobody waits any more
@@ -230,7 +247,6 @@ class BatchQueue(Generic[Item, Result]):
     def _next(self) -> list[_Entry[Item, Result]]:
         """The next batch, once there is one; none once the queue is closed and empty."""
         with self._changed:
-            self._running_cost = 0.0
             while True:
                 self._drop_dead()
                 batch = self._choose()
@@ -245,7 +261,9 @@ class BatchQueue(Generic[Item, Result]):
                 self._changed.wait(left_s)
             taken = set(map(id, batch))
             self._pending = [entry for entry in self._pending if id(entry) not in taken]
-            self._running_cost = sum(entry.cost for entry in batch)
+            self._running_cost += _cost(batch)
+            if self._pending:
+                self._changed.notify()
         return batch
 
     def _drop_dead(self) -> None:
@@ -301,11 +319,12 @@ class BatchQueue(Generic[Item, Result]):
 def _use_no_other_thread() -> None:
     """In torch's work for this one. What it sets is of the caller and of threads that are yet to
     begin; for those another one sets back what was."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    another = threading.Thread(target=torch.set_num_threads, args=(before,))
-    another.start()
-    another.join()
+    with _SETTING:  # the next one would take 1 for what was
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        another = threading.Thread(target=torch.set_num_threads, args=(before,))
+        another.start()
+        another.join()
 
 
 @dataclass(frozen=True)
@@ -317,6 +336,10 @@ def _refuse(late: Sequence[_Entry[Any, Any]]) -> None:
     for entry in late:
         if not entry.future.done():
             entry.future.set_exception(TimeoutError("the deadline passed in the queue"))
+
+
+def _cost(batch: Sequence[_Entry[Any, Any]]) -> float:
+    return sum(entry.cost for entry in batch)
 
 
 def _padded_cost(batch: Sequence[_Entry[Any, Any]]) -> float:

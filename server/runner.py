@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import torch
+
 from modalities.errors import InputError, LimitError, OverloadedError, UnavailableError
 from modalities.reading import Modality
 from server.analysis import Call
@@ -33,7 +35,8 @@ Result = TypeVar("Result")
 
 WHOLE_REQUEST = (LimitError, OverloadedError, TimeoutError)  # never one modality's affair
 NAMES = ("text", "voice", "image", "fusion")
-SINGLE = "text"  # whose batches take so little that a second thread only disturbs
+# Its operations are so small that a second thread does more at another batch than at the same.
+ONE_THREAD_A_BATCH = "text"
 MAX_EXPLANATIONS = 8  # waiting or under way
 FAILING = 3  # batches of a model, one after another and to the last item, after which it is ill
 
@@ -206,11 +209,12 @@ class Runner:
         if self._ray is not None and name in self._ray.remote:
             queue = self._ray.queue(name, model, partial(self._batch_ended, name))
         else:
+            apart = name == ONE_THREAD_A_BATCH and self.models.device == "cpu"
             queue = BatchQueue[Any, Any](
                 model,
                 max_queued_batches=self.settings.max_queued_batches,
                 batch_wait_s=self.settings.batch_wait_ms / 1000,
-                single=name == SINGLE and self.models.device == "cpu",
+                threads=torch.get_num_threads() if apart else None,
                 on_batch=partial(self._batch_ended, name),
             )
         self._open.add(queue)

@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=50051, ge=0, le=65535, description="0 takes any free one")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    cpu_threads: int = Field(default=0, ge=0, description="of torch but for texts; 0: its choice")
+    cpu_threads: int = Field(
+        default=0, ge=0, description="of torch, and batches of texts at once; 0: its choice"
+    )
     engine: Literal["local", "ray"] = Field(default="local", description="where models run")
     ray_address: str | None = Field(
         default=None, description="a Ray cluster's; unset, one is started on this machine"

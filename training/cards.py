@@ -34,6 +34,8 @@ WEAK = {
         "transcripts and long formal complaints are foreign to it.",
         "Sarcasm, negation over some distance, and CPED's and MELD's dialogue turns, whose mood "
         "often lies in the turns before, are read poorly.",
+        "The first of the four passes of pre-training had the learning rates of a schedule of six: "
+        "`emotion train text` anew gives nearly these weights, not these.",
         "The encoder was trained on the first 128 tokens of a text; longer ones are read in "
         "windows.",
     ],

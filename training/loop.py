@@ -7,7 +7,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from modalities.device import autocast
 from modalities.errors import InputError
 from training.adapt import RankSchedule
 from training.options import Options
@@ -62,6 +62,7 @@ def fit(
     recipe: Recipe,
     run_dir: Path,
     inputs: str = "",
+    precision: torch.dtype = torch.float32,
 ) -> float:
     """Train `model` in place and leave it with its best weights; returns the best validation.
 
@@ -69,11 +70,12 @@ def fit(
     loss       one batch → a scalar tensor; it brings the batch to the model's device
     validate   the figure to maximise (macro-F1), called after every epoch in eval mode
     inputs     fingerprint of the data and whatever else is not in the recipe or the model
+    precision  of the forward pass's matrix products on the CPU; on CUDA they are in bf16
 
     Randomness is reseeded per epoch from `recipe.seed`, and a checkpoint is written after each
     one, so that a run killed at any point and started again ends as an unbroken one does (bit for
-    bit on the CPU; a GPU's sums have no fixed order). On CUDA the forward pass runs in bfloat16.
-    Curves for TensorBoard are in `run_dir`/tensorboard.
+    bit on the CPU; a GPU's sums have no fixed order). Curves for TensorBoard are in
+    `run_dir`/tensorboard.
 
     Raises InputError where `run_dir` holds a run of another model, recipe or data, and where the
     loss stops being a number.
@@ -128,7 +130,9 @@ def fit(
     curves = SummaryWriter(
         str(run_dir / "tensorboard"), purge_step=progress["epoch"] * steps_per_epoch + 1
     )
-    on_gpu = next(model.parameters()).device.type == "cuda"
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        precision = torch.bfloat16
     for epoch in range(progress["epoch"], recipe.epochs):
         if epoch - progress["best_epoch"] > recipe.patience:
             break
@@ -139,7 +143,7 @@ def fit(
         bar = tqdm(batches(epoch), total=steps_per_epoch, desc=f"epoch {epoch + 1}", mininterval=10)
         for step, batch in enumerate(bar, start=1):
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
+            with autocast(device, precision):
                 value = loss(batch)
             value.backward()
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)

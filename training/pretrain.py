@@ -19,10 +19,11 @@ from tqdm import tqdm
 
 from modalities.text.model import pad
 from training.loop import Recipe, fingerprint, fit
+from training.precision import fastest
 
 CHOSEN_SHARE = 0.2
 HELD_OUT = 100  # every hundredth text tells how the training goes and is not learned
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 4096
 
 Window = tuple[int, ...]
 
@@ -44,19 +45,30 @@ class MaskedLanguageModel(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor, chosen: Tensor) -> Tensor:
         """Ids, mask and choice (b, t) → logits (number chosen, v)."""
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # (b, t, d)
-        return F.linear(self.transform(states[chosen]), self.embedding, self.bias)
+        told = states[chosen]
+        rounded = F.pad(told, (0, 0, 0, -len(told) % 64))  # few shapes, as of the batches
+        return F.linear(self.transform(rounded), self.embedding, self.bias)[: len(told)]
+
+
+def length_buckets(lengths: Sequence[int], max_tokens: int, rng: random.Random) -> list[list[int]]:
+    """Places in `lengths`, in batches of at most `max_tokens` padded tokens and in random order.
+
+    Lengths are taken up to a multiple of eight: to a matrix library each new shape costs time.
+    """
+    padded = [-(-length // 8) * 8 for length in lengths]
+    made: list[list[int]] = [[]]
+    for place in sorted(range(len(padded)), key=lambda place: (padded[place], rng.random())):
+        if made[-1] and (len(made[-1]) + 1) * padded[place] > max_tokens:
+            made.append([])
+        made[-1].append(place)
+    rng.shuffle(made)
+    return made
 
 
 def batches(windows: Sequence[Window], seed: int) -> list[list[Window]]:
-    """Batches of similar length and at most BATCH_TOKENS padded tokens, in random order."""
-    rng = random.Random(seed)
-    made: list[list[Window]] = [[]]
-    for window in sorted(windows, key=lambda window: len(window) + 4 * rng.random()):
-        if (len(made[-1]) + 1) * len(window) > BATCH_TOKENS:
-            made.append([])
-        made[-1].append(window)
-    rng.shuffle(made)
-    return made
+    """All windows once, in batches of similar length."""
+    groups = length_buckets([len(window) for window in windows], BATCH_TOKENS, random.Random(seed))
+    return [[windows[place] for place in group] for group in groups]
 
 
 def masked(ids: Tensor, mask: Tensor, special: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
@@ -78,7 +90,7 @@ def pretrain(
     run_dir: Path,
 ) -> None:
     """Train `encoder` in place on the first `n_ctx` tokens of `texts`; resumes in `run_dir`."""
-    recipe = Recipe(epochs, learning_rate=2e-3, weight_decay=0.01, patience=epochs, seed=seed)
+    recipe = Recipe(epochs, learning_rate=1e-3, weight_decay=0.01, patience=epochs, seed=seed)
     model = MaskedLanguageModel(encoder)
     special = torch.tensor(
         [i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special]
@@ -95,19 +107,21 @@ def pretrain(
     def loss(batch: Sequence[Window]) -> Tensor:
         ids, mask = pad(batch, pad_id)
         corrupted, chosen = masked(ids, mask, special, mask_id)
-        return F.cross_entropy(model(corrupted, mask, chosen), ids[chosen])
+        return F.cross_entropy(model(corrupted, mask, chosen).float(), ids[chosen])
 
     def validate() -> float:
         torch.manual_seed(recipe.seed)
         return -float(torch.stack([loss(batch) for batch in tqdm(held_out)]).mean())
 
-    fit(
-        model,
-        batches=lambda epoch: batches(learned, recipe.seed + epoch),
-        steps_per_epoch=len(batches(learned, recipe.seed)),
-        loss=loss,
-        validate=validate,
-        recipe=recipe,
-        run_dir=run_dir,
-        inputs=fingerprint(windows),
-    )
+    with fastest(encoder) as precision:
+        fit(
+            model,
+            batches=lambda epoch: batches(learned, recipe.seed + epoch),
+            steps_per_epoch=len(batches(learned, recipe.seed)),
+            loss=loss,
+            validate=validate,
+            recipe=recipe,
+            run_dir=run_dir,
+            inputs=fingerprint(windows),
+            precision=precision,
+        )

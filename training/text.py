@@ -32,6 +32,7 @@ from training.adapt import WideAdapter, adapt, merged, trained_share
 from training.calibrate import fit_pool
 from training.loop import Recipe, fingerprint, fit
 from training.options import Options
+from training.precision import fastest
 from training.rows import Row, held_emotions
 from training.text_base import start
 from training.text_examples import (
@@ -45,8 +46,8 @@ from training.text_examples import (
 from training.wide import Targets, fit_wide
 
 SEED = 20261124
-PRETRAINING_EPOCHS = 5
-SCRATCH = Recipe(epochs=3, learning_rate=1e-3, patience=3, seed=SEED)
+PRETRAINING_EPOCHS = 4
+SCRATCH = Recipe(epochs=3, learning_rate=3e-4, patience=3, seed=SEED)
 # Of an encoder 768 wide; narrower ones take larger steps (Yang et al., "Tensor programs V", 2021).
 FINE_TUNING = Recipe(epochs=6, learning_rate=6.5e-5, patience=2, seed=SEED)
 ADAPTERS = Recipe(epochs=20, learning_rate=1e-3, patience=4, seed=SEED)
@@ -177,16 +178,18 @@ def fit_deep(
         flush=True,
     )
     model.wide.table.requires_grad_(False)  # `fit_wide` fits it, not the steps here
-    fit(
-        model,
-        batches=lambda epoch: batches(train_items, weights, SEED + epoch)[:steps],
-        steps_per_epoch=steps,
-        loss=lambda batch: torch.stack([loss(path, model, batch) for path in learned]).sum(),
-        validate=lambda: dev_figure(logits(answered, model, dev_items), dev_items),
-        recipe=recipe,
-        run_dir=run_dir / "deep",
-        inputs=fingerprint(train_items, dev_items, options.base, options.freeze, options.peft),
-    )
+    with fastest(encoder) as precision:
+        fit(
+            model,
+            batches=lambda epoch: batches(train_items, weights, SEED + epoch)[:steps],
+            steps_per_epoch=steps,
+            loss=lambda batch: torch.stack([loss(path, model, batch) for path in learned]).sum(),
+            validate=lambda: dev_figure(logits(answered, model, dev_items), dev_items),
+            recipe=recipe,
+            run_dir=run_dir / "deep",
+            inputs=fingerprint(train_items, dev_items, options.base, options.freeze, options.peft),
+            precision=precision,
+        )
     model.encoder = merged(model.encoder)
     if isinstance(model.wide, WideAdapter):
         model.wide = model.wide.folded()

@@ -80,10 +80,10 @@ def _scratch(
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=160,
-        num_hidden_layers=2,
+        hidden_size=256,
+        num_hidden_layers=6,
         num_attention_heads=4,
-        intermediate_size=640,
+        intermediate_size=1024,
         max_position_embeddings=N_CTX,
         type_vocab_size=1,
         # A few passes over the texts leave nothing to overfit.
@@ -93,7 +93,7 @@ def _scratch(
     torch.manual_seed(seed)
     encoder = BertModel(config, add_pooling_layer=False)
     pretrain(encoder, tokenizer, texts, N_CTX, epochs, seed, run_dir / "pretrain")
-    config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.1
+    config.hidden_dropout_prob = 0.1
     dims = TextDimensions(config.to_diff_dict(), N_CTX, 0, 1, N_BUCKETS)
     torch.manual_seed(seed)
     model = TextModel(dims)

@@ -16,6 +16,7 @@ from torch import Tensor
 from modalities.reading import EMOTIONS
 from modalities.text.model import TextDimensions
 from modalities.text.prepare import prepare
+from training.pretrain import length_buckets
 from training.rows import Row
 
 BATCH_TOKENS = 2048
@@ -107,20 +108,14 @@ class Batch:
 
 
 def batches(items: Sequence[Example], weights: Weights, seed: int) -> list[Batch]:
-    """Batches of similar length and at most BATCH_TOKENS padded tokens, in random order.
+    """Batches of similar length, in random order.
 
     A row that counts for less than 1 comes as seldom instead: that spares its computation.
     """
     rng = random.Random(seed)
     greatest = np.maximum(weights.emotion, weights.sentiment)  # (n,)
     drawn = [i for i, weight in enumerate(greatest) if rng.random() < weight]
-    drawn.sort(key=lambda i: len(items[i].window) + rng.random() * 4)
-    groups: list[list[int]] = [[]]
-    for i in drawn:
-        if groups[-1] and (len(groups[-1]) + 1) * len(items[i].window) > BATCH_TOKENS:
-            groups.append([])
-        groups[-1].append(i)
-    rng.shuffle(groups)
+    groups = length_buckets([len(items[i].window) for i in drawn], BATCH_TOKENS, rng)
     share = np.minimum(1.0, np.maximum(greatest, 1e-9))
     return [
         Batch(
@@ -128,5 +123,5 @@ def batches(items: Sequence[Example], weights: Weights, seed: int) -> list[Batch
             torch.tensor((weights.emotion / share)[group], dtype=torch.float32),
             torch.tensor((weights.sentiment / share)[group], dtype=torch.float32),
         )
-        for group in groups
+        for group in ([drawn[place] for place in places] for places in groups)
     ]

@@ -74,7 +74,7 @@ def test_no_items_no_answers(pool: FusionPool) -> None:
 def test_in_numpy_it_gives_what_the_model_gives(pool: FusionPool) -> None:
     """The model runs where there is a GPU; in one batch stand items of every number of sources."""
     items = [[reading(source) for source in subset] for subset in SUBSETS]
-    places = Places([len(item) for item in items])
+    places = Places.of(*map(len, items))
     ours = pool._pool(items, places)
     pool.device = "cpu:0"  # the way of a GPU
     try:

@@ -67,7 +67,7 @@ def run(
     *,
     batch_wait_s: float = 0.02,
     max_queued_batches: int = 8,
-    single: bool = False,
+    threads: int | None = None,
     on_batch: Callable[[Batch], None] | None = None,
 ) -> Answer:
     async def main() -> Answer:
@@ -75,7 +75,7 @@ def run(
             model,
             max_queued_batches=max_queued_batches,
             batch_wait_s=batch_wait_s,
-            single=single,
+            threads=threads,
             on_batch=on_batch,
         )
         try:
@@ -354,13 +354,51 @@ def test_the_event_loop_is_free_while_the_model_works() -> None:
     assert run(model, work) == 100
 
 
-@pytest.mark.parametrize(("single", "expected"), [(True, 1), (False, 3)])
-def test_a_single_queue_takes_torchs_threads_from_itself_alone(single: bool, expected: int) -> None:
+def test_two_threads_take_two_batches_at_once() -> None:
+    model, told = MeanModel(), list[Batch]()
+
+    async def work(queue: BatchQueue[list[float], float]) -> list[list[float]]:
+        model.gate.clear()
+        first = asyncio.create_task(queue.infer([vector(40)]))
+        await entered(model)
+        model.entered.clear()
+        second = asyncio.create_task(queue.infer([vector(40, 2.0)]))
+        await entered(model)  # while the first is still under way
+        assert model.batches == [] and queue.queued_items == 0
+        model.gate.set()
+        return await asyncio.gather(first, second)
+
+    assert run(model, work, threads=2, on_batch=told.append) == [[2.0], [4.0]]
+    assert len(model.threads) == 2
+    assert [batch.cost for batch in told] == [40.0, 40.0]
+
+
+def test_what_one_of_two_threads_leaves_the_other_takes() -> None:
+    """All of it comes at once, and wakes one thread."""
+    model = MeanModel()
+
+    async def work(queue: BatchQueue[list[float], float]) -> list[list[float]]:
+        model.gate.clear()
+        tasks = [asyncio.create_task(queue.infer([vector(40)])) for _ in range(2)]
+        await entered(model)
+        while queue.queued_items:
+            await asyncio.sleep(0.001)
+        model.gate.set()
+        return await asyncio.gather(*tasks)
+
+    assert run(model, work, threads=2, batch_wait_s=0.0) == [[2.0], [2.0]]
+    assert len(model.threads) == 2
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(2, 1), (None, 3)])
+def test_threads_of_a_queue_take_torchs_from_themselves_alone(
+    threads: int | None, expected: int
+) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
         model, later = MeanModel(), list[int]()
-        run(model, lambda queue: queue.infer([vector(1)]), single=single)
+        run(model, lambda queue: queue.infer([vector(1)]), threads=threads)
         another = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
         another.start()
         another.join()

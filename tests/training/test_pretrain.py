@@ -51,10 +51,10 @@ def test_it_learns_the_texts_and_resumes(
             attention_probs_dropout_prob=0.0,
         )
         encoders.append(BertModel(config, add_pooling_layer=False))
-        pretrain(encoders[-1], tokenizer, TEXTS, 16, 6, 0, tmp_path)
+        pretrain(encoders[-1], tokenizer, TEXTS, 16, 12, 0, tmp_path)
     said = capfd.readouterr().out
     losses = [float(value) for value in re.findall(r"validation -([\d.]+)", said)]
     assert losses[-1] < losses[0] - 0.3
-    assert "resumed after epoch 6" in said
+    assert "resumed after epoch 12" in said
     for first, second in zip(*(encoder.parameters() for encoder in encoders), strict=True):
         assert torch.equal(first, second)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from modalities.device import autocast
+from training.precision import IN_FP32, fastest
+
+IDS = torch.tensor([[2, 5, 6, 7, 3], [2, 8, 3, 0, 0]])
+MASK = (IDS != 0).long()
+
+
+def encoder(attention: str = "sdpa") -> BertModel:
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=10,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        attn_implementation=attention,
+    )
+    return BertModel(config, add_pooling_layer=False)
+
+
+def gradient(model: BertModel, precision: torch.dtype) -> torch.Tensor:
+    with autocast("cpu", precision):
+        states = model(input_ids=IDS, attention_mask=MASK).last_hidden_state  # (b, t, d)
+    (states.float()[MASK.bool()][:, :5] ** 3).sum().backward()
+    found = model.encoder.layer[0].attention.self.query.weight.grad
+    assert found is not None
+    return found
+
+
+def with_amx(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": there})
+
+
+@pytest.mark.parametrize(
+    ("there", "precision", "attention"),
+    [(True, torch.bfloat16, IN_FP32), (False, torch.float32, "sdpa")],
+)
+def test_bf16_where_the_processor_has_amx(
+    monkeypatch: pytest.MonkeyPatch, there: bool, precision: torch.dtype, attention: str
+) -> None:
+    with_amx(monkeypatch, there)
+    model = encoder()
+    with fastest(model) as found:
+        assert (found, model.config._attn_implementation) == (precision, attention)
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_an_attention_that_is_not_torchs_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_amx(monkeypatch, True)
+    model = encoder("eager")
+    with fastest(model):
+        assert model.config._attn_implementation == "eager"
+
+
+def test_attention_in_fp32_is_torchs_own() -> None:
+    exact = gradient(encoder(), torch.float32)
+    assert torch.equal(gradient(encoder(IN_FP32), torch.float32), exact)
+    near = gradient(encoder(IN_FP32), torch.bfloat16)
+    assert near.dtype == torch.float32
+    assert (near - exact).norm() < 0.05 * exact.norm()
