@@ -103,6 +103,7 @@ class BatchQueue(Generic[Item, Result]):
         self._loop = asyncio.get_running_loop()
         self._pending: list[_Entry[Item, Result]] = []  # in order of arrival
         self._running_cost = 0.0
+        self._idle = 0  # threads without a batch
         self._closed = self._is_waking = False
         self._changed = threading.Condition()  # its lock is held where the above is written
         self._done = self._loop.create_future()  # once no thread has more to tell
@@ -247,6 +248,7 @@ class BatchQueue(Generic[Item, Result]):
     def _next(self) -> list[_Entry[Item, Result]]:
         """The next batch, once there is one; none once the queue is closed and empty."""
         with self._changed:
+            self._idle += 1
             while True:
                 self._drop_dead()
                 batch = self._choose()
@@ -262,6 +264,7 @@ class BatchQueue(Generic[Item, Result]):
             taken = set(map(id, batch))
             self._pending = [entry for entry in self._pending if id(entry) not in taken]
             self._running_cost += _cost(batch)
+            self._idle -= 1
             if self._pending:
                 self._changed.notify()
         return batch
@@ -277,15 +280,17 @@ class BatchQueue(Generic[Item, Result]):
         self._pending = waiting
 
     def _choose(self) -> list[_Entry[Item, Result]]:
-        """The oldest entry and its nearest in cost, within the model's padded cost."""
+        """The oldest entry and its nearest in cost, within the model's padded cost, and no more
+        than this thread's share of what waits: else one would take all, and the others none."""
         if not self._pending:
             return []
+        share = math.ceil(len(self._pending) / self._idle)
         oldest, *others = self._pending
         others.sort(key=lambda entry: abs(entry.cost - oldest.cost))  # stable: older first
         batch, longest = [oldest], oldest.cost
         for entry in others:
             longest_then = max(longest, entry.cost)
-            if longest_then * (len(batch) + 1) <= self.model.max_batch_cost:
+            if len(batch) < share and longest_then * (len(batch) + 1) <= self.model.max_batch_cost:
                 batch.append(entry)
                 longest = longest_then
         return batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +30,9 @@ HOW = (
     "The embedded text model on messages of natural lengths, half Chinese, half English, tokenizer "
     "included. The pipeline holds the same encoder's weights in a BertForSequenceClassification "
     "(one head, no wide path: less work than ours). Both servers are processes of their own, "
-    f"asked by {CLIENTS} clients in a third one; the plain one runs a request in one of as many "
-    "threads as there are cores, answers with the text's estimate alone and does no fusion."
+    f"asked by {CLIENTS} clients in a third one; ours reads as many batches at once as there are "
+    "cores, the plain one as many requests; that answers with the text's estimate alone and does "
+    "no fusion."
 )
 
 
@@ -114,7 +116,7 @@ def _server_rows(section: Section, n_requests: int, repeats: int) -> None:
     with (
         another_process() as generator,
         running("bench.speed.plain") as plain,
-        serving() as ours,
+        serving(cpu_threads=os.cpu_count()) as ours,
     ):
         answers: dict[str, list[Answers]] = {"ours": [], "plain": []}
         for _ in range(repeats + 1):

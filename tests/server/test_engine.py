@@ -373,21 +373,22 @@ def test_two_threads_take_two_batches_at_once() -> None:
     assert [batch.cost for batch in told] == [40.0, 40.0]
 
 
-def test_what_one_of_two_threads_leaves_the_other_takes() -> None:
-    """All of it comes at once, and wakes one thread."""
+def test_two_idle_threads_share_what_waits() -> None:
+    """All of it would fit in one batch; it comes at once, and wakes one thread."""
     model = MeanModel()
 
-    async def work(queue: BatchQueue[list[float], float]) -> list[list[float]]:
+    async def work(queue: BatchQueue[list[float], float]) -> list[float]:
         model.gate.clear()
-        tasks = [asyncio.create_task(queue.infer([vector(40)])) for _ in range(2)]
+        task = asyncio.create_task(queue.infer([vector(4)] * 8))
         await entered(model)
         while queue.queued_items:
             await asyncio.sleep(0.001)
         model.gate.set()
-        return await asyncio.gather(*tasks)
+        return await task
 
-    assert run(model, work, threads=2, batch_wait_s=0.0) == [[2.0], [2.0]]
+    assert run(model, work, threads=2) == [2.0] * 8
     assert len(model.threads) == 2
+    assert model.batches == [[4] * 4] * 2
 
 
 @pytest.mark.parametrize(("threads", "expected"), [(2, 1), (None, 3)])
