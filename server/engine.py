@@ -249,6 +249,8 @@ class BatchQueue(Generic[Item, Result]):
         """The next batch, once there is one; none once the queue is closed and empty."""
         with self._changed:
             self._idle += 1
+            if self._idle == len(self._threads):
+                self._running_cost = 0.0  # not what adding and taking off has left of it
             while True:
                 self._drop_dead()
                 batch = self._choose()
