@@ -102,11 +102,9 @@ class BatchQueue(Generic[Item, Result]):
         self.pace = Pace()
         self._loop = asyncio.get_running_loop()
         self._pending: list[_Entry[Item, Result]] = []  # in order of arrival
-        self._running_cost = 0.0
-        self._idle = 0  # threads without a batch
+        self._running: list[float] = []  # costs of the batches under way
         self._closed = self._is_waking = False
         self._changed = threading.Condition()  # its lock is held where the above is written
-        self._done = self._loop.create_future()  # once no thread has more to tell
         self._threads = [
             threading.Thread(
                 target=self._work, args=(threads is not None,), name=f"infer-{model.name}-{n}",
@@ -114,7 +112,6 @@ class BatchQueue(Generic[Item, Result]):
             )
             for n in range(threads or 1)
         ]  # fmt: skip
-        self._working = len(self._threads)
         for thread in self._threads:
             thread.start()
 
@@ -156,16 +153,15 @@ class BatchQueue(Generic[Item, Result]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        await self._done
         for thread in self._threads:
-            thread.join()
+            await asyncio.to_thread(thread.join)
 
     def expected_wait_s(self) -> float:
         """Seconds until an item that arrives now would be taken, by what batches have taken."""
         return self._wait_s(self.queued_cost)
 
     def _wait_s(self, queued_cost: float) -> float:
-        cost = queued_cost + self._running_cost
+        cost = queued_cost + sum(self._running)
         batches = math.ceil(cost / self.model.max_batch_cost)
         return self.pace.estimate_s(cost, batches) / len(self._threads)
 
@@ -234,12 +230,8 @@ class BatchQueue(Generic[Item, Result]):
                 failed=sum(isinstance(outcome, _Failure) for outcome in outcomes),
             )
             with self._changed:
-                self._running_cost -= cost
+                self._running.remove(cost)
             self._tell(self._ended, batch, outcomes, told)
-        with self._changed:
-            self._working -= 1
-            if not self._working:
-                self._tell(self._done.set_result, None)
 
     def _tell(self, callback: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # of a loop that was closed: nobody waits any more
@@ -248,9 +240,6 @@ class BatchQueue(Generic[Item, Result]):
     def _next(self) -> list[_Entry[Item, Result]]:
         """The next batch, once there is one; none once the queue is closed and empty."""
         with self._changed:
-            self._idle += 1
-            if self._idle == len(self._threads):
-                self._running_cost = 0.0  # not what adding and taking off has left of it
             while True:
                 self._drop_dead()
                 batch = self._choose()
@@ -265,8 +254,7 @@ class BatchQueue(Generic[Item, Result]):
                 self._changed.wait(left_s)
             taken = set(map(id, batch))
             self._pending = [entry for entry in self._pending if id(entry) not in taken]
-            self._running_cost += _cost(batch)
-            self._idle -= 1
+            self._running.append(_cost(batch))
             if self._pending:
                 self._changed.notify()
         return batch
@@ -286,7 +274,7 @@ class BatchQueue(Generic[Item, Result]):
         than this thread's share of what waits: else one would take all, and the others none."""
         if not self._pending:
             return []
-        share = math.ceil(len(self._pending) / self._idle)
+        share = math.ceil(len(self._pending) / (len(self._threads) - len(self._running)))
         oldest, *others = self._pending
         others.sort(key=lambda entry: abs(entry.cost - oldest.cost))  # stable: older first
         batch, longest = [oldest], oldest.cost

@@ -66,7 +66,7 @@ def length_buckets(lengths: Sequence[int], max_tokens: int, rng: random.Random) 
 
 
 def batches(windows: Sequence[Window], seed: int) -> list[list[Window]]:
-    """All windows once, in batches of similar length."""
+    """All windows once, in batches of similar length and at most BATCH_TOKENS padded tokens."""
     groups = length_buckets([len(window) for window in windows], BATCH_TOKENS, random.Random(seed))
     return [[windows[place] for place in group] for group in groups]
 

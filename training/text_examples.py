@@ -108,7 +108,7 @@ class Batch:
 
 
 def batches(items: Sequence[Example], weights: Weights, seed: int) -> list[Batch]:
-    """Batches of similar length, in random order.
+    """Batches of similar length and at most BATCH_TOKENS padded tokens, in random order.
 
     A row that counts for less than 1 comes as seldom instead: that spares its computation.
     """

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from tiny_bert import tiny_bert
+from transformers import BertModel
 
 from modalities.device import autocast
 from training.precision import IN_FP32, fastest
@@ -12,18 +13,7 @@ MASK = (IDS != 0).long()
 
 
 def encoder(attention: str = "sdpa") -> BertModel:
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=10,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        attn_implementation=attention,
-    )
-    return BertModel(config, add_pooling_layer=False)
+    return tiny_bert(vocab_size=10, attn_implementation=attention)
 
 
 def gradient(model: BertModel, precision: torch.dtype) -> torch.Tensor:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from tiny_bert import tiny_bert
 
 from training import text_base
 from training.pretrain import CHOSEN_SHARE, masked, pretrain
@@ -39,18 +39,8 @@ def test_it_learns_the_texts_and_resumes(
     tokenizer = text_base.train_tokenizer(TEXTS)
     encoders = []
     for _ in range(2):  # the second finds the first one's run finished
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=tokenizer.get_vocab_size(),
-            hidden_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=64,
-            max_position_embeddings=16,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-        )
-        encoders.append(BertModel(config, add_pooling_layer=False))
+        n_vocab = tokenizer.get_vocab_size()
+        encoders.append(tiny_bert(vocab_size=n_vocab, num_hidden_layers=1))
         pretrain(encoders[-1], tokenizer, TEXTS, 16, 12, 0, tmp_path)
     said = capfd.readouterr().out
     losses = [float(value) for value in re.findall(r"validation -([\d.]+)", said)]
