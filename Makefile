@@ -5,6 +5,9 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/emotion
+WHISPER := $(CACHE)/whisper-base.pt
+FACES := $(CACHE)/centerface.onnx
 PROTOS := $(wildcard proto/emotion/v1/*.proto)
 
 .PHONY: help demo test check lint types stubs proto audit bench acceptance clean
@@ -17,11 +20,19 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[dev]'
 	@touch $@
 
-demo: $(READY)  ## start the server, send it a sentence, a recording and a screenshot, stop it
+# For transcripts, once on a machine. Where it cannot be had that is told, and all else works.
+$(WHISPER): | $(READY)
+	-$(BIN)/emotion models pull base
+
+# The face detector, once, too; without it OpenCV's older one finds upright faces alone.
+$(FACES): | $(READY)
+	-$(BIN)/emotion models pull faces
+
+demo: $(READY) $(WHISPER) $(FACES)  ## start the server, send it a sentence, a recording and a screenshot, stop it
 	$(BIN)/emotion demo
 
 # Two files at a time, with a thread each: twice as fast on two cores, and no hungrier on more.
-test: $(READY)  ## the whole test suite
+test: $(READY) $(WHISPER) $(FACES)  ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint types stubs test  ## what CI runs: lint, types, fresh stubs, tests

@@ -1,11 +1,12 @@
 """`python -m bench.explain`: do the words that an explanation names really move the score?
 
-On texts of split `test` that trained and chose nothing, drawn with a fixed seed from three Chinese
-and three English sets. Of each text the fifth of its words that push the most towards the text's
-own side is deleted (the characters are cut out, the rest is read anew) and so are as many random
-words, ten draws; the property holds where |change of score| is the greater than the mean of the
-draws. Texts of fewer than five words are left out and counted. The completeness error is the
-explanation's own. Costs are of the text model alone, one text at a time.
+On texts of split `test` that trained and chose nothing, drawn with a fixed seed; turns of dialogues
+are read with those before them. Of each text the fifth of its words that push the most towards the
+text's own side is deleted (the characters are cut out, the rest is read anew) and so are as many
+random words, ten draws; the property holds where |change of score| is the greater than the mean of
+the draws. Texts of fewer than five words, and those that are not read once words are cut out, are
+left out and counted. The completeness error is the explanation's own. Costs are of the text model
+alone, one text at a time.
 
 `--split dev` is for choosing, and writes nothing.
 """
@@ -26,24 +27,28 @@ from typing import Any
 import numpy as np
 
 import weights
+from modalities.errors import UnavailableError
 from modalities.text.explain import TextExplanation, WordShare, explain_text
 from modalities.text.infer import TextReader
-from training.data import text_rows
+from modalities.text.language import LANGUAGES
+from training.rows import Row, load
 
 RESULTS = Path(__file__).parent / "results" / "explain.json"
-SETS = {"zh": ("shopping", "ewect", "waimai"), "en": ("airline", "goemotions", "meld")}
-PER_SET = 55
+SETS = {  # texts drawn of each
+    "shopping": 40, "ewect": 40, "waimai": 40,
+    "airline": 40, "goemotions": 40, "meld": 40,
+    "brighter": 80, "wisesight_th": 20, "kote_ko": 20, "written": 60, "written_turns": 40,
+}  # fmt: skip
 LEAST_WORDS = 5
 DELETED = 0.2  # share of the words, rounded up
 DRAWS = 10
-MAX_WINDOWS = 8
 
 
 @dataclass(frozen=True)
 class Judged:
     """One text: score changes, and what the explanation cost beside the plain answer."""
 
-    language: str
+    language: str  # "zh", "en" or "others"
     completeness_error: float
     top: float
     randoms: tuple[float, ...]
@@ -68,22 +73,23 @@ def strongest(found: TextExplanation, count: int) -> list[WordShare]:
     return sorted(found.words, key=lambda word: -side * word.contribution)[:count]
 
 
-def judge(reader: TextReader, text: str, language: str, rng: random.Random) -> Judged | None:
-    """None for a text with too few words."""
+def judge(reader: TextReader, row: Row, rng: random.Random) -> Judged | None:
+    """None for a text with too few words. Raises UnavailableError where it is not read, or is not
+    without some of its words."""
     started = time.process_time()
-    whole = reader.infer([reader.prepare(text)])[0].score
+    whole = reader.infer([reader.prepare(row.content, row.before)])[0].score
     answered = time.process_time()
-    found = explain_text(reader, text, MAX_WINDOWS)
+    found = explain_text(reader, row.content, row.before)
     explained = time.process_time()
     if len(found.words) < LEAST_WORDS:
         return None
     count = math.ceil(DELETED * len(found.words))
     draws = [rng.sample(found.words, count) for _ in range(DRAWS)]
-    texts = [without(text, words) for words in (strongest(found, count), *draws)]
-    scores = [reading.score for reading in reader.infer([reader.prepare(t) for t in texts])]
-    top, *randoms = (abs(score - whole) for score in scores)
+    texts = [without(row.content, words) for words in (strongest(found, count), *draws)]
+    readings = reader.infer([reader.prepare(text, row.before) for text in texts])
+    top, *randoms = (abs(reading.score - whole) for reading in readings)
     return Judged(
-        language,
+        row.language if row.language in ("zh", "en") else "others",
         found.completeness_error,
         top,
         tuple(randoms),
@@ -91,11 +97,6 @@ def judge(reader: TextReader, text: str, language: str, rng: random.Random) -> J
         explained - answered,
         answered - started,
     )
-
-
-def drawn(name: str, split: str) -> list[str]:
-    texts = [row["text"] for row in text_rows(name) if row["split"] == split]
-    return random.Random(0).sample([text for text in texts if text.strip()], PER_SET)
 
 
 def summary(judged: Sequence[Judged]) -> dict[str, Any]:
@@ -124,26 +125,32 @@ def main() -> None:
     split = parser.parse_args().split
     reader = TextReader.load(weights.path_of("text"))
     rng = random.Random(0)
-    explain_text(reader, "warm up", MAX_WINDOWS)
+    explain_text(reader, "warm up")
     judged: list[Judged] = []
-    too_short = 0
-    for language, names in SETS.items():
-        for name in names:
-            for text in drawn(name, split):
-                one = judge(reader, text, language, rng)
-                if one is None:
-                    too_short += 1
-                else:
-                    judged.append(one)
-            print(name, len(judged), flush=True)
+    too_short = unread = 0
+    for name, count in SETS.items():
+        rows = [row for row in load("text", name, split) if row.language[:2] in LANGUAGES]
+        for row in random.Random(0).sample(rows, count):
+            try:
+                one = judge(reader, row, rng)
+            except UnavailableError:
+                unread += 1
+                continue
+            if one is None:
+                too_short += 1
+            else:
+                judged.append(one)
+        print(name, len(judged), flush=True)
+    languages = ("zh", "en", "others")
     report = {
         "command": "python -m bench.explain",
         "split": split,
         "model": reader.revision,
         "sets": SETS,
         "too_short": too_short,
+        "unread": unread,
         "all": summary(judged),
-        **{lang: summary([one for one in judged if one.language == lang]) for lang in SETS},
+        **{lang: summary([one for one in judged if one.language == lang]) for lang in languages},
     }
     text = json.dumps(report, indent=2, ensure_ascii=False)
     print(text)

@@ -38,10 +38,10 @@ from bench.speed.measure import REPEATS, in_turn
 from fusion.pool import FusionModel, FusionPool
 from modalities.device import autocast, default_precision
 from modalities.image.model import VisionDimensions, VisionModel
-from modalities.text.model import TextDimensions, TextModel
+from modalities.text.model import MESSAGE, TextDimensions, TextModel
 from modalities.voice.infer import VoiceReader
-from modalities.voice.model import encode
 from modalities.voice.prepare import Segment
+from modalities.voice.states import encode
 from modalities.voice.stream import SAMPLE_RATE_HZ
 
 RESULTS = Path(__file__).parent / "results"
@@ -124,6 +124,8 @@ def whisper_figures(bench: Bench, ceiling: float) -> Figures:
         reader = VoiceReader.load_whisper(
             str(path), Path(folder), bench.device, weights.path_of("voice")
         )
+    assert reader.whisper is not None
+    encoder = reader.whisper.encoder
     d, t = dims.n_audio_state, dims.n_audio_ctx
     convolutions = 2.0 * 3 * (2 * t * dims.n_mels * d + t * d * d)
 
@@ -133,7 +135,7 @@ def whisper_figures(bench: Bench, ceiling: float) -> Figures:
 
         def run() -> object:
             with autocast(bench.device, bench.precision):
-                return encode(reader.encoder, mel, lengths)
+                return encode(encoder, mel, lengths)
 
         return run
 
@@ -224,18 +226,18 @@ def text_figures(bench: Bench, ceiling: float) -> Figures:
         size = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
     d, tokens = size["hidden_size"], 32
     config = {"model_type": "bert", "vocab_size": 21128, "intermediate_size": 4 * d, **size}
-    model = TextModel(TextDimensions(config, 512, 0, 1, 2**16)).eval().to(bench.device)
+    model = TextModel(TextDimensions(config, 512, 0, 1, -1, -1)).eval().to(bench.device)
     model.precision = bench.precision
 
     def forward(n: int) -> Callable[[], object]:
         ids = torch.randint(5, 21128, (16 * n, tokens), device=bench.device)
-        return lambda: model(ids, torch.ones_like(ids))
+        return lambda: model(ids, torch.full_like(ids, MESSAGE))
 
     flop = 16 * flop_of(size["num_hidden_layers"], d, 4 * d, tokens)
     found = bench.at_best_batch(forward, flop, ceiling)
     model.precision = torch.float32
     one = torch.randint(5, 21128, (1, tokens), device=bench.device)
-    alone = bench.seconds(lambda: model(one, torch.ones_like(one)))
+    alone = bench.seconds(lambda: model(one, torch.full_like(one, MESSAGE)))
     return {
         "tokens": tokens,
         "an_item_is": "16 messages",

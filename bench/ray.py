@@ -31,9 +31,13 @@ N_SEGMENTS, N_TEXTS, AT_ONCE, RUNS = 64, 512, 32, 3
 def settings_of(replicas: int) -> Settings:
     """0 is the local engine; torch has one thread everywhere."""
     if not replicas:
-        return Settings(cpu_threads=1)
+        return Settings(cpu_threads=1, whisper="none")
     return Settings(
-        cpu_threads=1, engine="ray", ray_text_replicas=replicas, ray_voice_replicas=replicas
+        cpu_threads=1,
+        whisper="none",
+        engine="ray",
+        ray_text_replicas=replicas,
+        ray_voice_replicas=replicas,
     )
 
 

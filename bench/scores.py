@@ -86,7 +86,7 @@ def scores(name: str, split: str, limit: int | None = None) -> list[float]:
     requests = GROUPS[name].requests(split)
     if limit is not None:
         requests = random.Random(0).sample(requests, min(limit, len(requests)))
-    settings = Settings()
+    settings = Settings(whisper="none")
     models = load(settings)
 
     async def all_scores() -> list[float]:

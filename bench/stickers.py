@@ -92,7 +92,7 @@ def judge(truth: Sequence[str], said: Sequence[Answers]) -> dict[str, Any]:
 
 
 async def _read(files: Sequence[str]) -> list[AnalyzeEmotionResponse | None]:
-    settings = Settings()
+    settings = Settings(whisper="none")
     archive = data_dir() / STICKERS
     gate = asyncio.Semaphore(4)
 

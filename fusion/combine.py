@@ -47,6 +47,7 @@ def combine(readings: Sequence[Reading], weights: Sequence[float]) -> Reading:
         np.log(pooled([np.exp(r.log_emotions) for r in readings])),
         pooled([r.embedding for r in readings]),
         Quality(**quality),
+        float(share @ np.array([r.speaker_known for r in readings])),
     )
 
 

@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
-from modalities.reading import EMOTIONS, SENTIMENT_GROUPS, SENTIMENTS
+from modalities.reading import EMOTIONS, SENTIMENT_GROUPS, SENTIMENTS, Array, Reading
 
 if TYPE_CHECKING:
     from fusion.pool import FusionModel
 
 Doubles = NDArray[np.float64]
 
-UNTAUGHT_GATE = 0.55  # added to the gate: a weight of about 1 before it has learned
-N_SENTIMENTS, SURPRISE = len(SENTIMENTS), EMOTIONS.index("surprise")
+N_SENTIMENTS = len(SENTIMENTS)
 STARTS = (0, N_SENTIMENTS)  # of the two distributions in a row of n = 3 + 7
 OF_CLASS = np.repeat((0, 1), (N_SENTIMENTS, len(EMOTIONS)))  # (n,) in which of the two a class is
+BELOW = math.log(1 - 1e-6)  # how far an emotion of another sentiment stays below the likeliest
+GOES_WITH = SENTIMENT_GROUPS.astype(bool)  # (3, 7) which emotions belong to a sentiment
+GOES_WITH[:, EMOTIONS.index("surprise")] = True  # it goes with any
 
 
 class Places:
@@ -63,41 +64,61 @@ class NumpyPool:
     def __init__(self, model: FusionModel) -> None:
         state = {name: x.detach().double().cpu().numpy() for name, x in model.state_dict().items()}
         dims = model.dims
-        self.temperature = float(state["temperature"])
-        self.map = state["map"] + np.eye(state["map"].shape[-1])  # (m, n, n)
-        self.map_bias = state["map_bias"]  # (m, n)
-        self.bias = np.concatenate([state["sentiment_bias"], state["emotion_bias"]])  # (n,)
-        of_source, of_quality, of_stance = np.split(
-            state["gate.0.weight"].T, (dims.n_sources, dims.n_sources + dims.n_quality)
+        self.trust = state["trust"]  # (m,)
+        self.slope, self.offset = model.slopes().detach().double().cpu().numpy(), state["offset"]
+        of_source, self.of_stance, self.of_other = np.split(  # (m, h), (s, h), (m, h)
+            state["stance.0.weight"].T, (dims.n_sources, dims.n_sources + dims.n_stance)
         )
-        self.of_source = of_source + state["gate.0.bias"]  # (m, h)
-        self.of_evidence = np.concatenate([of_quality, of_stance])  # (q + 2, h)
-        self.gate, self.gate_bias = state["gate.2.weight"][0], float(state["gate.2.bias"][0])
+        self.of_source = of_source + state["stance.0.bias"]
+        self.out = state["stance.2.weight"][0]  # (h,)
+
+    def lost(self, quality: Doubles, source: NDArray[np.intp]) -> Doubles:
+        """Features (r, q) of readings of the sources (r,) → the log of what each multiplies the
+        weight by (r, q): 0 where it is at its best or does not apply to the source."""
+        offset, slope = self.offset[source], self.slope[source]  # (r, q)
+        at_best, at = offset + slope, offset + slope * quality
+        lost: Doubles = np.logaddexp(0, -at_best) - np.logaddexp(0, -at)
+        return lost
 
     def __call__(
-        self, said: Doubles, quality: Doubles, source: NDArray[np.intp], places: Places
+        self, said: Doubles, lost: Doubles, source: NDArray[np.intp], places: Places
     ) -> tuple[Doubles, Doubles, Doubles]:
-        """What readings say (r, n), log-probabilities not below `fusion.pool.LEAST`, their quality
-        features (r, q) and sources (r,) → what is pooled of each item (b, n), the emotions in
-        agreement with the sentiments, each source's log p̃_m (r, n) and weight (r,)."""
-        said = (said[:, None] @ self.map[source])[:, 0] + self.map_bias[source]  # (r, n)
-        said -= _log_sums(said)
-
-        p = np.exp(said[:, :N_SENTIMENTS])
-        evidence = np.zeros((len(said), len(self.of_evidence)))  # (r, q + 2)
-        evidence[:, :-2] = quality
-        evidence[:, -2] = p.max(1)
+        """What readings say (r, n), log-probabilities not below `fusion.pool.LEAST`, what each has
+        `lost` (r, q), and their sources (r,) → what is pooled of each item (b, n), each source's
+        log p_m (r, n) and weight (r,)."""
+        said = said - _log_sums(said)
+        _agree(said)
+        weight = np.ones(len(said))  # (r,)
         if not places.is_alone:
-            others = (places.spread(places.sum(p)) - p) / np.maximum(places.others, 1)[:, None]
-            evidence[:, -1] = 0.5 * np.abs(p - others).sum(1) * (places.others > 0)
-        hidden = evidence @ self.of_evidence + self.of_source[source]  # (r, h)
-        hidden *= 0.5 + 0.5 * erf(hidden * math.sqrt(0.5))  # GELU
-        weight = np.logaddexp(0, hidden @ self.gate + (self.gate_bias + UNTAUGHT_GATE))  # (r,)
-
-        pooled = (places.sum(weight[:, None] * said) + self.bias) / self.temperature  # (b, n)
+            gate = self.trust[source] + self._stance(said, source, places) + lost.sum(1)
+            weight = np.where(places.others > 0, np.exp(gate), 1.0)
+        pooled = places.sum(weight[:, None] * said)  # (b, n)
         pooled -= _log_sums(pooled)
         _agree(pooled)
         return pooled, said, weight
+
+    def _stance(self, said: Doubles, source: NDArray[np.intp], places: Places) -> Doubles:
+        """What the log of the weight (r,) takes from what a source says, what the others say, and
+        who they are."""
+        p = np.exp(said)  # (r, n)
+        own = p[:, :N_SENTIMENTS]
+        others = (places.spread(places.sum(own)) - own) / np.maximum(places.others, 1)[:, None]
+        sure, conflict = own.max(1)[:, None], 0.5 * np.abs(own - others).sum(1)[:, None]
+        stance = np.concatenate([p, others, sure, conflict], 1)  # (r, s)
+        here = self.of_other[source]  # (r, h)
+        hidden = stance @ self.of_stance + self.of_source[source]
+        hidden += places.spread(places.sum(here)) - here
+        told: Doubles = np.tanh(hidden) @ self.out
+        return told
+
+
+def emotions_in_agreement(reading: Reading) -> Array:
+    """A reading's log-emotions (7,) as the pool takes them: see `FusionModel.agree`."""
+    if GOES_WITH[reading.log_sentiment.argmax(), reading.log_emotions.argmax()]:
+        return reading.log_emotions
+    said = np.concatenate([reading.log_sentiment, reading.log_emotions])[None].astype(np.float64)
+    _agree(said)
+    return said[0, N_SENTIMENTS:].astype(np.float32)
 
 
 def _log_sums(logs: Doubles) -> Doubles:
@@ -106,12 +127,11 @@ def _log_sums(logs: Doubles) -> Doubles:
     return sums
 
 
-def _agree(pooled: Doubles) -> None:
+def _agree(said: Doubles) -> None:
     """`FusionModel.agree`, in place."""
-    p = np.exp(pooled)
-    sentiment, emotions = p[:, :N_SENTIMENTS], p[:, N_SENTIMENTS:]
-    surprise = sentiment * emotions[:, SURPRISE, None]  # (b, 3)
-    scale = sentiment / np.maximum(emotions @ SENTIMENT_GROUPS.T + surprise, 1e-30)  # (b, 3)
-    emotions *= scale @ SENTIMENT_GROUPS
-    emotions[:, SURPRISE] = (surprise * scale).sum(1)
-    pooled[:, N_SENTIMENTS:] = np.log(np.maximum(emotions, 1e-30))
+    top = said[:, :N_SENTIMENTS].astype(np.float32).argmax(1)  # (b,) as whoever reads it sees it
+    emotions = said[:, N_SENTIMENTS:]
+    goes = GOES_WITH[top]  # (b, 7)
+    likeliest = np.where(goes, emotions, -np.inf).max(1, keepdims=True)  # (b, 1) of those that go
+    capped = np.where(goes, emotions, np.minimum(emotions, likeliest + BELOW))
+    emotions[:] = capped - np.logaddexp.reduce(capped, axis=1, keepdims=True)

@@ -3,6 +3,10 @@
 A ridge regression on what the messages feel like (estimates and text embeddings of the first, the
 last and all of the customer's, and of the agent's) and on hashed character n-grams of what either
 side says: courtesy and promises are told by words that no emotion carries.
+
+Two kinds of rater taught it, and each has weights of its own, for they use the scale differently:
+the mean of a panel on a helpdesk's public posts seldom leaves the middle, one reader of a chat
+often does. A third row of weights tells which kind of conversation it is.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,7 +28,8 @@ from modalities.reading import EMOTIONS, SENTIMENTS, Array, Reading, score_of
 
 N_GRAMS = (1, 4)
 N_ESTIMATE = len(SENTIMENTS) + len(EMOTIONS)
-N_COUNTS = 5
+N_COUNTS = 12
+PANEL, READER, KIND = range(3)  # rows of the weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +60,13 @@ class SatisfactionDimensions:
     @property
     def n_dense(self) -> int:
         """Customer: mean, last, first; agent: mean, last."""
-        return 5 * self.n_embedding + 5 * N_ESTIMATE + N_COUNTS
+        return 5 * (self.n_embedding + N_ESTIMATE) + N_COUNTS
+
+    @property
+    def is_embedding(self) -> NDArray[np.bool_]:
+        """Which of the dense features are (n_dense,)."""
+        of_slot = np.arange(self.n_embedding + N_ESTIMATE) < self.n_embedding
+        return np.concatenate([np.tile(of_slot, 5), np.zeros(N_COUNTS, bool)])
 
 
 def dense_features(turns: Sequence[Turn], dims: SatisfactionDimensions) -> NDArray[np.float64]:
@@ -66,12 +78,22 @@ def dense_features(turns: Sequence[Turn], dims: SatisfactionDimensions) -> NDArr
     nothing = np.zeros(dims.n_embedding + N_ESTIMATE)
     said = np.stack([_vector(turn) for turn in customer])
     answered = np.stack([_vector(turn) for turn in agent]) if agent else nothing[None]
-    scores = score_of(said[:, dims.n_embedding : dims.n_embedding + len(SENTIMENTS)])
+    ours, theirs = (
+        score_of(side[:, dims.n_embedding : dims.n_embedding + len(SENTIMENTS)])
+        for side in (said, answered)
+    )
     counts = [
-        scores.mean(),
-        scores.min(),
+        ours.mean(),
+        ours.min(),
+        ours.max(),
+        ours[-1],
+        ours[0],
+        theirs.mean(),
+        theirs[-1],
         np.log1p(len(customer)),
         np.log1p(len(agent)),
+        np.log1p(np.mean([len(turn.text) for turn in customer])),
+        np.log1p(len(customer[-1].text)),
         float(turns[-1].from_customer),
     ]
     parts = [said.mean(0), said[-1], said[0], answered.mean(0), answered[-1], np.array(counts)]
@@ -95,7 +117,8 @@ def n_gram_features(
 
 
 class SatisfactionHead:
-    """Predicts the raters' mean, brought to [−1, 1]."""
+    """Predicts the raters' mean, brought to [−1, 1]: the panel's or the reader's, by how much the
+    conversation is of the kind that each has rated."""
 
     name = "satisfaction"
 
@@ -104,13 +127,14 @@ class SatisfactionHead:
         dims: SatisfactionDimensions,
         dense: NDArray[np.float64],
         n_grams: NDArray[np.float64],
-        bias: float,
+        bias: NDArray[np.float64],
         *,
         text_revision: str,
         revision: str = "",
     ) -> None:
-        """Weights (n_dense,) and (n_slots · n_buckets,) of the two kinds of feature, for the
-        embeddings of the text model `text_revision`."""
+        """Weights (3, n_dense) and (3, n_slots, n_buckets) of the two kinds of feature and the
+        bias (3,), for the embeddings of the text model `text_revision`. The rows are PANEL, READER
+        and KIND, which is −1 for what a panel rates, 1 for what a reader does."""
         self.dims, self.text_revision, self.revision = dims, text_revision, revision
         self.dense, self.n_grams, self.bias = dense, n_grams, bias
 
@@ -123,17 +147,17 @@ class SatisfactionHead:
             SatisfactionDimensions(**saved.dims),
             state["dense"],
             state["n_grams"],
-            float(state["bias"]),
+            state["bias"],
             text_revision=saved.extra["text_revision"],
             revision=saved.revision,
         )
 
-    def save(self, path: Path, **extra: object) -> None:
+    def save(self, path: Path, **extra: Any) -> None:
         """Write the head as a checkpoint."""
         state = {
             "dense": torch.from_numpy(self.dense),
             "n_grams": torch.from_numpy(self.n_grams),
-            "bias": torch.tensor(self.bias),
+            "bias": torch.from_numpy(self.bias),
         }
         checkpoint.save(path, self.dims, state, text_revision=self.text_revision, **extra)
 
@@ -141,8 +165,10 @@ class SatisfactionHead:
         """(n,) in [−1, 1]; each conversation needs a message of the customer's."""
         dense = np.stack([dense_features(turns, self.dims) for turns in conversations])
         n_grams = n_gram_features(conversations, self.dims)
-        answer: NDArray[np.float64] = dense @ self.dense + n_grams @ self.n_grams + self.bias
-        return answer.clip(-1, 1)
+        answers = dense @ self.dense.T + n_grams @ self.n_grams.reshape(3, -1).T + self.bias
+        share = ((answers[:, KIND] + 1) / 2).clip(0, 1)  # of the reader
+        of_both: NDArray[np.float64] = answers[:, PANEL] * (1 - share) + answers[:, READER] * share
+        return of_both.clip(-1, 1)
 
 
 def _vector(turn: Turn) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 The header's metadata carries the model's dimensions (the dataclass of its `model.py`), its
 calibration, and for text its tokenizer, so that a checkpoint is one file and loading it can
-run no code. Tensors are stored as fp16 and computed in fp32.
+run no code. Tensors are stored as fp16, large matrices mostly in eight bits with a scale a row,
+and computed in fp32.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from modalities.eight_bits import LARGE, in_rows
 from modalities.errors import UnavailableError
 
 METADATA = "emotion"  # the header's one key of ours
+SCALE = ".scale"  # behind the name of a matrix in eight bits: what its rows are multiplied by
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Checkpoint:
     state: dict[str, torch.Tensor]
     extra: dict[str, Any]
     revision: str  # first 12 hex digits of the file's SHA-256
+    in_eight_bits: bool  # its large matrices
 
 
 def sha256(path: Path) -> str:
@@ -37,13 +41,29 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save(path: Path, dims: Any, state: dict[str, torch.Tensor], **extra: Any) -> None:
-    """Write atomically: a kill leaves the old file or the new one, never half of one."""
+def save(
+    path: Path,
+    dims: Any,
+    state: dict[str, torch.Tensor],
+    *,
+    eight_bits: bool = True,
+    **extra: Any,
+) -> None:
+    """Write atomically: a kill leaves the old file or the new one, never half of one.
+
+    Without `eight_bits` large matrices are fp16, too: what adapters add to a matrix that was
+    stored in eight bits is mostly less than half a step, and would be rounded away.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
-        for name, tensor in state.items()
-    }
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        tensor = tensor.detach().cpu()
+        is_large = tensor.ndim == 2 and tensor.numel() >= LARGE
+        if tensor.is_floating_point() and is_large and eight_bits:
+            tensor, tensors[name + SCALE] = in_rows(tensor)
+        elif tensor.is_floating_point():
+            tensor = tensor.half()
+        tensors[name] = tensor.contiguous()
     # One key: safetensors writes several in random order, and equal weights would differ in digest.
     metadata = {METADATA: json.dumps({"dims": asdict(dims), "extra": extra}, ensure_ascii=False)}
     partial = path.with_name(path.name + ".partial")
@@ -68,5 +88,13 @@ def load(path: Path) -> Checkpoint:
             f"no readable checkpoint at {path}: {type(error).__name__}",
             "reinstall the package, or make the weights anew with 'emotion train'",
         ) from error
-    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    return Checkpoint(dims, state, extra, sha256(path)[:12])
+    scales = {
+        name: state.pop(name + SCALE).float() for name in tuple(state) if name + SCALE in state
+    }
+    state = {
+        name: tensor.float() * scales.get(name, 1.0)
+        if tensor.is_floating_point() or name in scales
+        else tensor
+        for name, tensor in state.items()
+    }
+    return Checkpoint(dims, state, extra, sha256(path)[:12], bool(scales))

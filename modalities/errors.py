@@ -4,6 +4,7 @@ EmotionError
 ├── InputError        the caller's content is wrong; names the field
 │   └── LimitError    ... because it is over a stated limit
 ├── UnavailableError  a model or a library is not there; names the remedy
+│   └── LanguageError ... or a text is in a language or of signs that none reads
 └── OverloadedError   no room now; says when to come back
 """
 
@@ -38,6 +39,15 @@ class UnavailableError(EmotionError):
         super().__init__(reason)
         self.reason = reason
         self.remedy = remedy
+
+
+class LanguageError(UnavailableError):
+    """A text is in `language` (ISO 639), which is not read; None: in a script or of signs that are
+    not."""
+
+    def __init__(self, reason: str, remedy: str, language: str | None = None) -> None:
+        super().__init__(reason, remedy)
+        self.language = language
 
 
 class OverloadedError(EmotionError):

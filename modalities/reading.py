@@ -100,6 +100,7 @@ class Reading:
     log_sentiment   (3,) log-probabilities in the order of SENTIMENTS
     log_emotions    (7,) log-probabilities in the order of EMOTIONS
     embedding       (d,) the model's pooled state
+    speaker_known   how much was known of how this speaker sounds otherwise, [0, 1); of a voice
     """
 
     source: Source
@@ -107,6 +108,7 @@ class Reading:
     log_emotions: Array
     embedding: Array
     quality: Quality = field(default_factory=Quality)
+    speaker_known: float = 0.0
 
     @property
     def score(self) -> float:

@@ -59,7 +59,8 @@ def traced(
             traces = [torch.jit.trace(part, given, check_trace=False) for part, given in parts]
         except RuntimeError:
             return plain
-        script = torch.jit.freeze(torch.jit.script(made_of(*traces).eval()))
+        # Not frozen: what is, weights and all, stays in the registry of all code that was scripted.
+        script = torch.jit.script(made_of(*traces).eval())
 
         def run(inputs: list[Tensor], rows: Rows) -> Tensor:
             # A second reference, without which C++ waits for Python's lock to let go of the first.

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from fusion.pool import Fused
-from modalities.errors import InputError
+from modalities.errors import InputError, LanguageError, UnavailableError
 from modalities.image.chat import ReadMessage
 from modalities.image.prepare import PreparedImage
 from modalities.image.sides import Side
@@ -64,6 +64,12 @@ class Content:
     audio: BytesPart | None = None
     images: tuple[BytesPart, ...] = ()
     sender: Role = Role.CUSTOMER
+
+    @property
+    def modalities(self) -> list[Modality]:
+        """Those that it holds."""
+        parts = zip(Modality, (self.text, self.audio, self.images), strict=True)
+        return [modality for modality, part in parts if part]
 
 
 @dataclass
@@ -131,11 +137,13 @@ class Speech:
 
     start_s: float
     end_s: float
+    loudness_dbfs: float
     readings: list[Reading]
     text: str = ""
     confidence: float | None = None
     words: tuple[SpokenWord, ...] = ()
     language: str = ""
+    unread: InputError | UnavailableError | None = None  # why `text` has no reading
     pooled: Fused | None = None  # set where there are two readings
 
 
@@ -157,6 +165,7 @@ class Line:
     role: Role | None = None
     reading: Reading | None = None  # of source IMAGE_TEXT, its quality that of the OCR
     words: Reading | None = None  # the same words as a text
+    unread: InputError | UnavailableError | None = None  # why its words have no reading
     pooled: Fused | None = None  # of `words`: the same as if they were sent as a text
 
     @property
@@ -189,6 +198,7 @@ class Outcome:
     remedy: str = ""
     readings: list[Reading] = field(default_factory=list)
     broken: list[InputError] = field(default_factory=list)  # content that cannot be decoded
+    unread: LanguageError | None = None  # where it is unavailable for its language or script
     transcript: Transcript | None = None
     pictures: list[PreparedImage | InputError] = field(default_factory=list)  # why it is broken
     lines: list[Line] = field(default_factory=list)

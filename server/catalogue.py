@@ -13,6 +13,7 @@ from emotion.v1.model_service_pb2 import (
 from emotion.v1.types_pb2 import SourceResult
 
 from modalities.errors import InputError
+from modalities.text.language import LANGUAGES
 from server.checks import MAX_PAGE_SIZE, page_size_of
 from server.convert import duration_of
 from server.errors import NotFoundError
@@ -77,6 +78,7 @@ class Catalogue:
             max_batch_cost=getattr(reader, "max_batch_cost", 0.0),
             batch_cost_unit=getattr(reader, "cost_unit", ""),
             precision=str(getattr(reader, "precision", "")).removeprefix("torch."),
+            languages=LANGUAGES if info.name == "text" and not missing else (),
         )
 
     def _reader(self, name: str) -> object:

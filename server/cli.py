@@ -14,6 +14,7 @@ from server.alerts.cli import alerts_app
 from server.calls.cli import score_calls
 from server.console.cli import console
 from server.feedback.cli import feedback_app
+from server.models_cli import models_app
 from server.observe.cli import doctor, health, plan
 from server.options import (
     Device,
@@ -35,7 +36,7 @@ from server.trends import show as trends
 from training.cli import train_app
 from training.data_cli import data_app
 from training.evaluation.cli import evaluate
-from training.learn.cli import learn_app, promote, rollback, versions
+from training.learn.cli import learn_app
 
 if TYPE_CHECKING:
     from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest, AnalyzeEmotionResponse
@@ -75,7 +76,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="The models that are installed.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 app.add_typer(data_app, name="data")
@@ -90,8 +90,6 @@ app.command()(doctor)
 app.command()(health)
 app.command()(plan)
 app.command()(console)
-for command in (versions, promote, rollback):
-    models_app.command()(command)
 app.command()(evaluate)
 app.command()(score_calls)
 
@@ -193,40 +191,6 @@ def analyze(
         from server.show import show
 
         show(response, Console())
-
-
-@models_app.command("list")
-def list_models(whisper: Whisper = None, whisper_dir: WhisperDir = None, other: Set = None) -> None:
-    """Show the models of this installation."""
-    settings = settings_of(other, whisper=whisper, whisper_dir=whisper_dir)
-    from rich.console import Console
-    from rich.table import Table
-
-    from server import models
-
-    table = Table("model", "revision", "reads", "note", box=None, header_style="bold")
-    for info in models.load(settings).infos():
-        missing = info.missing
-        note = f"{missing.reason}; {missing.remedy}" if missing else ""
-        table.add_row(info.name, info.revision or "-", info.description, note)
-    Console().print(table)
-
-
-@models_app.command("pull")
-def pull_model(name: str, whisper_dir: WhisperDir = None) -> None:
-    """Download a Whisper checkpoint by its name."""
-    settings = settings_of(None, whisper_dir=whisper_dir)
-    from modalities.errors import UnavailableError
-    from modalities.voice import whisper_checkpoint
-
-    try:
-        path = whisper_checkpoint.pull(name, settings.whisper_dir)
-    except (OSError, RuntimeError) as error:  # no network, or not what was published
-        raise UnavailableError(
-            f"{name} could not be downloaded: {type(error).__name__}",
-            f"try again on a networked machine, or put its file into {settings.whisper_dir}",
-        ) from error
-    print(f"{path}\nstart with: emotion serve --whisper {name}")
 
 
 @app.command()

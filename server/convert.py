@@ -28,7 +28,7 @@ from emotion.v1.types_pb2 import Transcript as TranscriptMessage
 from google.protobuf.duration_pb2 import Duration
 
 from fusion.conversation import summarise
-from fusion.pool import Fused, FusionPool
+from fusion.pool import Fused
 from modalities.errors import InputError
 from modalities.image.ocr import Box as PixelBox
 from modalities.image.prepare import PreparedImage
@@ -40,7 +40,6 @@ from server.convert_estimate import (
     Fields,
     estimate_of,
     fused_estimate,
-    fusion_terms,
     source_results,
 )
 from server.course import customer_scores
@@ -52,14 +51,12 @@ def emotion_response(
     analysis: Analysis,
     advised: Sequence[Advised],
     explanation: Explanation | None,
-    pool: FusionPool,
     call: Call,
 ) -> AnalyzeEmotionResponse:
     fused = analysis.fused
     return AnalyzeEmotionResponse(
         fused=fused_estimate(fused),
         sources=source_results(fused) if fused else (),
-        fusion=fusion_terms(fused, pool) if fused else None,
         modalities=_modalities(analysis),
         transcript=_transcript(analysis),
         messages=_messages(analysis),
@@ -195,6 +192,8 @@ def _transcript_of(transcript: domain.Transcript) -> TranscriptMessage:
                     for word in speech.words
                 ],
                 estimate=estimate_of(speech.readings, speech.pooled),
+                language=speech.language,
+                loudness_dbfs=speech.loudness_dbfs,
             )
             for speech in transcript.segments
         ],

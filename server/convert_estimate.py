@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, TypeAlias
 
-from emotion.v1.types_pb2 import LabelBias, SourceResult
 from emotion.v1.types_pb2 import Modality as ModalityValue
+from emotion.v1.types_pb2 import SourceResult
 
+from fusion.in_numpy import emotions_in_agreement
 from fusion.labels import valence_arousal
-from fusion.pool import Fused, FusionPool, SourceShare
+from fusion.pool import Fused
 from modalities.reading import EMOTIONS, NEGATIVE, POSITIVE, SENTIMENTS, Array, Reading
 
 Fields: TypeAlias = dict[str, Any]
@@ -27,18 +27,15 @@ def source_results(fused: Fused) -> list[Fields]:
         {
             "source": SourceResult.Source.Value(share.source.name),
             "modality": ModalityValue.Value(share.source.modality.name),
-            "estimate": _estimate(share),
+            "estimate": _distributions(share.log_sentiment, share.log_emotions),
             "weight": share.weight,
             "contribution": share.contribution,
             "share": share.share,
+            "weakness": share.weakness,
+            "speaker_known": share.speaker_known,
         }
         for share in fused.sources
     ]
-
-
-def _estimate(said: Reading | SourceShare) -> Fields:
-    """What a source says as it stands; its confidence is its likeliest sentiment's probability."""
-    return _distributions(said.log_sentiment, said.log_emotions)
 
 
 def fused_estimate(fused: Fused | None) -> Fields:
@@ -50,10 +47,13 @@ def fused_estimate(fused: Fused | None) -> Fields:
 
 
 def estimate_of(readings: Sequence[Reading], pooled: Fused | None) -> Fields | None:
-    """The estimate of something with one source, or with two that were pooled."""
+    """The estimate of something with one source, as the pool would pass it on, or with two that
+    were pooled; None where it has none."""
     if pooled is not None:
         return fused_estimate(pooled)
-    return _estimate(readings[0]) if readings else None
+    if not readings:
+        return None
+    return _distributions(readings[0].log_sentiment, emotions_in_agreement(readings[0]))
 
 
 def _distributions(log_sentiment: Array, log_emotions: Array) -> Fields:
@@ -70,28 +70,3 @@ def _distributions(log_sentiment: Array, log_emotions: Array) -> Fields:
         "arousal": arousal,
         "confidence": max(sentiment),
     }
-
-
-def fusion_terms(fused: Fused, pool: FusionPool) -> Fields:
-    """A Fusion."""
-    return {
-        "bias_contribution": fused.bias_contribution,
-        "bias_share": fused.bias_share,
-        **_of_every_answer(pool),
-    }
-
-
-@lru_cache(maxsize=2)  # one that serves, and one that is promoted
-def _of_every_answer(pool: FusionPool) -> Fields:
-    return {
-        "temperature": pool.temperature,
-        "sentiment_bias": _biases(SENTIMENTS, pool.sentiment_bias),
-        "emotion_bias": _biases(EMOTIONS, pool.emotion_bias),
-    }
-
-
-def _biases(labels: Sequence[str], biases: Array) -> list[LabelBias]:
-    return [
-        LabelBias(label=label, bias=bias)
-        for label, bias in zip(labels, biases.tolist(), strict=True)
-    ]

@@ -90,11 +90,13 @@ def _moments(
 
 def _content(content: Content, outcomes: dict[Modality, Outcome]) -> dict[Source, bytes]:
     """What each source of a message was read from; what could not be read is left out."""
-    is_heard = outcomes[Modality.VOICE].state is State.USED
+    is_heard, is_read = (
+        outcomes[one].state is State.USED for one in (Modality.VOICE, Modality.TEXT)
+    )
     pictures = zip(content.images, outcomes[Modality.IMAGE].pictures, strict=False)
     seen = [image.content for image, found in pictures if isinstance(found, PreparedImage)]
     made = {
-        Source.TEXT: content.text.content.encode() if content.text else b"",
+        Source.TEXT: content.text.content.encode() if content.text and is_read else b"",
         Source.TRANSCRIPT: _transcript(outcomes[Modality.VOICE]).encode(),
         Source.VOICE: content.audio.content if content.audio and is_heard else b"",
         Source.IMAGE_TEXT: _in_pictures(outcomes[Modality.IMAGE]).encode(),

@@ -31,18 +31,20 @@ from modalities.errors import OverloadedError
 from modalities.image.explain import cells, occluded, shown
 from modalities.image.ocr import Box as PixelBox
 from modalities.image.prepare import PreparedImage
+from modalities.image.sides import Side
 from modalities.reading import Modality, Reading, Source
 from modalities.text.explain import explain_text
 from modalities.text.infer import TextReader
+from modalities.text.prepare import Turn
 from server.analysis import Analysis, Call, Content, Line, Outcome, Role, Speech, State
 from server.convert import duration_of, role_value
 from server.logs import LOG
 from server.moments import Advice
-from server.reason import Phrases, terms_of
+from server.reason import Phrases
 from server.runner import WHOLE_REQUEST, Runner, together
+from server.turns import Said
 
-NO_SOURCE = "SOURCE_UNSPECIFIED"
-MAX_WINDOWS = 8  # of text in one explanation, 126 tokens each with the embedded model
+MAX_TEXTS = 8  # looked into word by word, of each one window
 MAX_PICTURES = 2  # looked into part by part
 MAX_QUOTES = 3  # words that the sentence names of one source
 
@@ -51,11 +53,13 @@ Effects = dict[int, float]  # by index
 
 @dataclass(frozen=True)
 class _Words:
-    """A text that can be looked into; `weight` is about its share in the answer."""
+    """A text that can be looked into, and the turns that it was read with; `weight` is about its
+    share in the answer."""
 
     source: Source
     index: int
     text: str
+    before: Sequence[Turn]
     weight: float
 
 
@@ -81,11 +85,11 @@ async def explain(
     )
     details: dict[Source, str] = {}
     if analysis.fused is not None:
-        terms = terms_of(analysis.fused)
+        terms = analysis.fused.sources
         explanation.log_odds = sum(term.contribution for term in terms)
         for term in terms:
             explanation.terms.add(
-                source=SourceResult.Source.Value(term.source.name if term.source else NO_SOURCE),
+                source=SourceResult.Source.Value(term.source.name),
                 contribution=term.contribution,
                 share=term.share,
                 description=phrases.term(term.source, term.contribution, term.share),
@@ -139,16 +143,16 @@ async def _look(
     share = {source.source: source.share for source in analysis.fused.sources}
     texts: list[_Words] = []
     if content.text is not None and Source.TEXT in share:
-        texts.append(_Words(Source.TEXT, 0, content.text.content, share[Source.TEXT]))
+        texts.append(_Words(Source.TEXT, 0, content.text.content, (), share[Source.TEXT]))
     customers = {i: e for i, e in written.items() if image.lines[i].role is Role.CUSTOMER}
-    for source, found, text_of in (
-        (Source.TRANSCRIPT, said, lambda index: speeches[index].text),
-        (Source.IMAGE_TEXT, customers, lambda index: image.lines[index].read.text),
-    ):
-        total = sum(map(abs, found.values())) or 1.0
+    turns = _turns_before(image.lines)
+    spoken = {i: (effect, speeches[i].text, ()) for i, effect in said.items()}
+    shown = {i: (e, image.lines[i].read.text, turns[i]) for i, e in customers.items()}
+    for source, found in ((Source.TRANSCRIPT, spoken), (Source.IMAGE_TEXT, shown)):
+        total = sum(abs(effect) for effect, _, _ in found.values()) or 1.0
         texts += [
-            _Words(source, index, text_of(index), share[source] * abs(effect) / total)
-            for index, effect in found.items()
+            _Words(source, index, text, before, share[source] * abs(effect) / total)
+            for index, (effect, text, before) in found.items()
             if source in share
         ]
     texts.sort(key=lambda words: -words.weight)
@@ -178,10 +182,8 @@ async def _look_into_words(
         explanation.left_out.append(phrases.say("words_failed"))
         return
     explanation.texts.extend(found)
-    if tokens := sum(one.omitted_tokens for one in found):
-        explanation.left_out.append(phrases.say("tokens", tokens, MAX_WINDOWS))
     if texts_left := len(texts) - len(found):
-        explanation.left_out.append(phrases.say("text_limit", texts_left, MAX_WINDOWS))
+        explanation.left_out.append(phrases.say("text_limit", texts_left, MAX_TEXTS))
 
 
 async def _look_into_pictures(
@@ -192,7 +194,7 @@ async def _look_into_pictures(
         (page, picture, picture.vision)
         for page, picture in enumerate(image.pictures)
         if isinstance(picture, PreparedImage) and picture.vision and model
-        if picture.kind in model.kinds
+        if model.knows(picture.kind, picture.vision)
     ]
     for page, picture, item in seen[:MAX_PICTURES]:
         covered = await runner.prepare(call, Modality.IMAGE, partial(occluded, item))
@@ -213,15 +215,12 @@ async def _look_into_pictures(
 def _explain_texts(
     reader: TextReader, texts: Sequence[_Words], call: Call
 ) -> list[TextExplanation]:
-    """Of the texts that weigh most, as far as MAX_WINDOWS goes."""
-    found, windows = [], MAX_WINDOWS
-    for words in texts:
-        if not windows:
-            break
+    """Of the MAX_TEXTS that weigh most."""
+    found = []
+    for words in texts[:MAX_TEXTS]:
         if call.deadline is not None and time.monotonic() > call.deadline:
             raise TimeoutError("the deadline passed while the words were looked into")
-        one = explain_text(reader, words.text, windows)
-        windows -= one.windows
+        one = explain_text(reader, words.text, words.before)
         found.append(
             TextExplanation(
                 source=SourceResult.Source.Value(words.source.name),
@@ -242,6 +241,19 @@ def _explain_texts(
             )
         )
     return found
+
+
+def _turns_before(lines: Sequence[Line]) -> dict[int, list[Turn]]:
+    """What each scored line was read after; as `read_images` has it read."""
+    before: dict[int, list[Turn]] = {}
+    turns: list[Said] = []
+    for index, line in enumerate(lines):
+        if line.words is None:
+            continue
+        said = Said(line.role if line.read.side is not Side.NONE else None, line.read.text)
+        before[index] = said.after(turns) if said.is_turn else []
+        turns += [said] if said.is_turn else []
+    return before
 
 
 def _speech_effects(speeches: Sequence[Speech], source: Source) -> Effects:
@@ -283,7 +295,7 @@ def _modality(outcome: Outcome, analysis: Analysis, phrases: Phrases) -> Modalit
         share=share,
         description=phrases.term(outcome.modality, contribution, share)
         if outcome.state is State.USED
-        else phrases.state(outcome.modality, outcome.state),
+        else phrases.state(outcome),
     )
 
 
@@ -297,8 +309,6 @@ def _details(explanation: Explanation, phrases: Phrases) -> dict[Source, str]:
     """What in each source pushed the most where that source pushes."""
     details: dict[Source, str] = {}
     for term in explanation.terms:
-        if not term.source:
-            continue
         source = Source[SourceResult.Source.Name(term.source)]
         sign = 1 if term.contribution > 0 else -1
         if source is Source.VOICE and len(explanation.stretches) > 1:

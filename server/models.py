@@ -20,7 +20,8 @@ from modalities.image.prepare import ImagePreparer
 from modalities.image.pretrained import PretrainedVisionReader
 from modalities.reading import Source
 from modalities.text.infer import TextReader
-from modalities.voice.infer import TRANSCRIPT_REMEDY, VoiceReader
+from modalities.voice import whisper_checkpoint
+from modalities.voice.infer import VoiceReader
 from server.settings import Settings
 from training.learn.registry import Registry, Version
 
@@ -60,11 +61,11 @@ class Models:
 
     def infos(self) -> list[ModelInfo]:
         """All models that there could be, by name."""
-        embedded = self.voice and (self.voice.fallback or self.voice)
-        whisper = self.voice if self.voice and self.voice.whisper else None
+        faces = self.preparer.faces if self.preparer and "faces" not in self.missing else None
         rows = (
+            ("faces", "where faces are", (Source.VISION,), faces),
             ("fusion", "weighs the sources", tuple(Source), self.fusion),
-            ("image", "emotion from faces and pictures", (Source.VISION,), self.image),
+            ("image", "emotion from faces", (Source.VISION,), self.image),
             ("satisfaction", "satisfaction from a conversation", WORDS, self.satisfaction),
             (
                 "text",
@@ -72,22 +73,25 @@ class Models:
                 WORDS,
                 self.text,
             ),
-            ("voice", "emotion from the sound of speech", (Source.VOICE,), embedded),
-            ("whisper", "transcripts of speech", (Source.TRANSCRIPT,), whisper),
+            ("voice", "emotion from the sound of speech", (Source.VOICE,), self.voice),
         )
-        return [
+        infos = [
             ModelInfo(
                 name, description, sources, model.revision if model else "", self.missing.get(name)
             )
             for name, description, sources, model in rows
         ]
+        whisper = self.voice.whisper_revision if self.voice else ""
+        told = "transcripts of speech", (Source.TRANSCRIPT,), whisper, self.missing.get("whisper")
+        return [*infos, ModelInfo("whisper", *told)]
 
 
 def load(settings: Settings, *, pictures: bool = True) -> Models:
     """Load all that is there; without `pictures`, nothing that only they need.
 
     Raises AlteredError where a file of the bundle is not what SHA256SUMS states, and
-    UnavailableError where there is no fusion model: without it there is no answer.
+    UnavailableError where there is no fusion model, without which there is no answer, or not the
+    Whisper checkpoint that was asked for.
     """
     if settings.cpu_threads:
         torch.set_num_threads(settings.cpu_threads)
@@ -97,7 +101,9 @@ def load(settings: Settings, *, pictures: bool = True) -> Models:
         try:
             return loader()
         except UnavailableError as error:
-            missing[name] = error
+            # The frames it passed hold every model loaded here, also one that is replaced later.
+            error.__cause__ = error.__context__ = None
+            missing[name] = error.with_traceback(None)
             return None
 
     models = Models(
@@ -114,24 +120,16 @@ def load(settings: Settings, *, pictures: bool = True) -> Models:
         models.image = attempt("image", lambda: _vision(settings, device))
         size = models.image.size if models.image else SIZE
         models.preparer = attempt("ocr", lambda: ImagePreparer(crop_size=size))
+        if models.preparer and models.preparer.faces.lacking:
+            missing["faces"] = models.preparer.faces.lacking
     else:
         missing["image"] = missing["ocr"] = UnavailableError(
             "only recordings are read here", "analyze a picture by itself"
         )
-    if settings.whisper is None:
-        missing["whisper"] = UnavailableError("no Whisper checkpoint is chosen", TRANSCRIPT_REMEDY)
-    else:
-        name = settings.whisper
-        models.voice = attempt(
-            "whisper",
-            lambda: VoiceReader.load_whisper(
-                name,
-                settings.whisper_dir,
-                device,
-                _checkpoint(settings, "voice"),
-                settings.whisper_margin_s,
-            ),
-        )
+    models.voice = attempt("whisper", lambda: _whisper(settings, device))
+    asked = settings.whisper not in (whisper_checkpoint.AUTO, whisper_checkpoint.NONE)
+    if asked and models.voice is None:
+        raise missing["whisper"]
     if models.voice is None:
         models.voice = attempt(
             "voice", lambda: VoiceReader.load(_checkpoint(settings, "voice"), device)
@@ -160,6 +158,16 @@ def reload(part: str, models: Models, settings: Settings) -> Mapping[str, Any]:
             return {"image": image}
     raise UnavailableError(
         f"the new {part} model cannot be taken while the server runs", "restart the server"
+    )
+
+
+def _whisper(settings: Settings, device: str) -> VoiceReader:
+    return VoiceReader.load_whisper(
+        whisper_checkpoint.chosen(settings.whisper, settings.whisper_dir),
+        settings.whisper_dir,
+        device,
+        _checkpoint(settings, "voice"),
+        settings.whisper_margin_s,
     )
 
 

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 Whisper = Annotated[
-    str | None, typer.Option(help="Whisper checkpoint, by name or path, for transcripts.")
+    str | None,
+    typer.Option(
+        help="Whisper checkpoint for transcripts, by name or path; none turns them off. "
+        "By default the one that was pulled."
+    ),
 ]
-WhisperDir = Annotated[Path | None, typer.Option(help="Where downloaded checkpoints lie.")]
+WhisperDir = Annotated[Path | None, typer.Option(help="Where pulled checkpoints lie.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Set = Annotated[
     list[str] | None,

@@ -16,7 +16,7 @@ from emotion.v1.emotion_service_pb2 import (
 from emotion.v1.types_pb2 import Context
 
 from fusion.satisfaction import Turn
-from modalities.errors import EmotionError, InputError, UnavailableError
+from modalities.errors import EmotionError, InputError, LanguageError, UnavailableError
 from modalities.reading import Modality, Reading
 from server import convert
 from server.analysis import Analysis, Call, ChatSide, Content, Line, Outcome, Speech, State
@@ -33,6 +33,7 @@ from server.read_text import read_text
 from server.read_voice import read_voice
 from server.runner import WHOLE_REQUEST, Runner, together
 from server.settings import Settings
+from server.turns import Place
 
 
 class FailedError(EmotionError):
@@ -78,7 +79,7 @@ class Pipeline:
                 language = following.language(moment)
                 explanation = await explain(analysis, content, advice, language, call, self.runner)
         following.end()
-        return convert.emotion_response(analysis, advised, explanation, self.models.fusion, call)
+        return convert.emotion_response(analysis, advised, explanation, call)
 
     async def analyze_conversation(
         self, request: AnalyzeConversationRequest, deadline: float | None = None
@@ -88,7 +89,7 @@ class Pipeline:
         contents = conversation_contents(request, self.settings)
         following = self.follow(request.context, call, "AnalyzeConversation")
         with call.stage("total"):
-            analyses = await together([self.analyze_content(content, call) for content in contents])
+            analyses = await self._in_order(contents, call)
             _settle(analyses)
             moments = course(contents, analyses, _offsets_s(request))
             satisfaction = await self.satisfaction(turns(moments), call)
@@ -102,18 +103,27 @@ class Pipeline:
         """Whatever goes along with the conversation of `call`; raises as `Followers.begin`."""
         return self.followers.begin(context, call.request_id, method, self.runner.models_of(call))
 
-    async def analyze_content(self, content: Content, call: Call) -> Analysis:
-        """Whatever of it can be read; raises as `analyze`, but not for content that is broken."""
-        text, audio, images = content.text, content.audio, content.images
-        runner = self.runner
+    async def analyze_content(
+        self, content: Content, call: Call, place: Place | None = None
+    ) -> Analysis:
+        """Whatever of it can be read, with what was said before its `place`; alone where it has
+        none. Raises as `analyze`, but not for content that is broken."""
+        text, audio, images, sender = content.text, content.audio, content.images, content.sender
+        place, runner = place or Place(), self.runner
         work: dict[Modality, Awaitable[Outcome]] = {}
         if text:
-            work[Modality.TEXT] = read_text(text, call, runner)
+            work[Modality.TEXT] = read_text(text, sender, place, call, runner)
         if audio:
-            work[Modality.VOICE] = read_voice(audio, call, runner)
+            work[Modality.VOICE] = read_voice(audio, sender, place, call, runner)
         if images:
-            work[Modality.IMAGE] = read_images(images, content.sender, call, runner)
-        found = await together([guard(modality, one, call) for modality, one in work.items()])
+            work[Modality.IMAGE] = read_images(images, sender, place, call, runner)
+
+        async def read(modality: Modality, one: Awaitable[Outcome]) -> Outcome:
+            outcome = await guard(modality, one, call)
+            place.tell(modality)  # where it says no word, or failed before it was known
+            return outcome
+
+        found = await together([read(modality, one) for modality, one in work.items()])
         outcomes = {outcome.modality: outcome for outcome in found}
         analysis = Analysis([outcomes.get(one) or Outcome(one, State.ABSENT) for one in Modality])
         for outcome in analysis.outcomes:
@@ -133,6 +143,15 @@ class Pipeline:
     async def close(self) -> None:
         """Finish what was accepted and end the threads."""
         await self.runner.close()
+
+    async def _in_order(self, contents: Sequence[Content], call: Call) -> list[Analysis]:
+        """Of a conversation's messages, each read with those before it."""
+        work: list[Awaitable[Analysis]] = []
+        place: Place | None = None
+        for content in contents:
+            place = Place(place, content.modalities)
+            work.append(self.analyze_content(content, call, place))
+        return await together(work)
 
     async def _fuse(self, analysis: Analysis, call: Call) -> None:
         """Everything of one analysis that needs the pool, in one batch."""
@@ -167,7 +186,8 @@ async def guard(modality: Modality, work: Awaitable[Outcome], call: Call) -> Out
     except InputError as error:
         return Outcome(modality, State.REJECTED, error.reason, broken=[error])
     except UnavailableError as error:
-        return Outcome(modality, State.UNAVAILABLE, error.reason, error.remedy)
+        unread = error if isinstance(error, LanguageError) else None
+        return Outcome(modality, State.UNAVAILABLE, error.reason, error.remedy, unread=unread)
     except Exception:
         LOG.exception(
             "modality failed", extra={"request_id": call.request_id, "modality": modality.value}

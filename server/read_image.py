@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from fusion.combine import combine, recency
-from modalities.errors import InputError, LimitError, UnavailableError
+from modalities.errors import InputError, LanguageError, LimitError, UnavailableError
 from modalities.image.chat import Kind
 from modalities.image.decode import ImageLimits
-from modalities.image.kinds import ImageKind
 from modalities.image.pages import merge_pages
 from modalities.image.prepare import PreparedImage
 from modalities.image.sides import Side
-from modalities.reading import Modality, Source
+from modalities.reading import Modality, Reading, Source
 from server.analysis import BytesPart, Call, ChatSide, Line, Outcome, Role, State
 from server.models import Models
-from server.read_text import read_texts
+from server.read_text import not_scored, read_texts, remedy_of
 from server.runner import Runner, naming, together
+from server.turns import Place, Said
 from server.workers.pool import DECODERS
 
 SPOKEN = (Kind.MESSAGE, Kind.TEXT)
@@ -27,7 +28,7 @@ LEAST_CONFIDENCE = 0.5  # of the OCR: below it a message is shown, but its words
 
 
 async def read_images(
-    parts: Sequence[BytesPart], sender: Role, call: Call, runner: Runner
+    parts: Sequence[BytesPart], sender: Role, place: Place, call: Call, runner: Runner
 ) -> Outcome:
     settings = runner.settings
     models = runner.models_of(call)
@@ -62,25 +63,34 @@ async def read_images(
         return outcome
 
     outcome.lines = [Line(message) for message in merge_pages([p.messages for p in prepared])]
+    spoken = [line for line in outcome.lines if line.read.kind in SPOKEN]
+    whose = assign_roles(spoken, call.customer_side, sender)
     # Apart, so that either is there where the other's model is missing.
     failures = await asyncio.gather(
         _see(prepared, outcome, call, runner),
-        _read_lines(outcome, sender, call, runner),
+        _read_lines(spoken, whose, outcome, place, call, runner),
         return_exceptions=True,
     )
-    notes += _unread(prepared, outcome, models)
+    notes += _unread(prepared, spoken, models)
     missing = [failure for failure in failures if isinstance(failure, UnavailableError)]
     for failure in failures:
         if failure is not None and not isinstance(failure, UnavailableError):
             raise failure
+    outcome.remedy = remedy_of([line.unread for line in spoken if line.unread])
     if outcome.readings:
         notes += [error.reason for error in missing]
     elif missing:
         outcome.state, outcome.remedy = State.UNAVAILABLE, missing[0].remedy
         notes = [missing[0].reason, *notes]
+    elif unread := [
+        line.unread
+        for line in spoken
+        if line.role is whose and isinstance(line.unread, LanguageError)
+    ]:
+        outcome.state, outcome.unread = State.UNAVAILABLE, unread[0]
     else:
         outcome.state = State.REJECTED
-        if any(line.read.kind in SPOKEN for line in outcome.lines):
+        if any(map(_is_legible, spoken)):
             notes.append("the pictures hold no message of the customer's")
         notes = notes or ["there is nothing to read in the pictures"]
     outcome.reason = "; ".join(notes)
@@ -94,7 +104,7 @@ async def _see(
     model = runner.models_of(call).image
     items = [page.vision for page in pages if page.vision is not None]
     if model is not None:
-        items = [p.vision for p in pages if p.vision is not None and p.kind in model.kinds]
+        items = [p.vision for p in pages if p.vision is not None and model.knows(p.kind, p.vision)]
     if not items:
         return
     readings = await runner.infer(call, "image", items)
@@ -103,27 +113,41 @@ async def _see(
     outcome.readings.append(combine(readings, [1.0] * len(readings)))
 
 
-async def _read_lines(outcome: Outcome, sender: Role, call: Call, runner: Runner) -> None:
-    """What is written in the pictures: a reading a line, and one of all that `whose` says."""
-    spoken = [line for line in outcome.lines if line.read.kind in SPOKEN]
-    whose = assign_roles(spoken, call.customer_side, sender)
+async def _read_lines(
+    spoken: Sequence[Line],
+    whose: Role,
+    outcome: Outcome,
+    place: Place,
+    call: Call,
+    runner: Runner,
+) -> None:
+    """What is written in the pictures: a reading a line, and one of all that `whose` says.
+
+    A line is a turn where a side says it.
+    """
     if not spoken:
         return
     legible = [line for line in spoken if _is_legible(line)]
-    readings = await read_texts([line.read.text for line in legible], call, runner)
-    for line, reading in zip(legible, readings, strict=True):
-        if reading is not None:
+    said = [
+        Said(line.role if line.read.side is not Side.NONE else None, line.read.text)
+        for line in legible
+    ]
+    found = await read_texts(said, Modality.IMAGE, place, call, runner)
+    for line, reading in zip(legible, found, strict=True):
+        if not isinstance(reading, Reading):
+            line.unread = reading
+        else:
             quality = replace(reading.quality, ocr_confidence=line.read.confidence)
             line.words = reading
             line.reading = replace(reading, source=Source.IMAGE_TEXT, quality=quality)
-    said = [line.reading for line in spoken if line.role is whose and line.reading]
-    if said:
-        outcome.readings.append(combine(said, recency(len(said))))
+    readings = [line.reading for line in spoken if line.role is whose and line.reading]
+    if readings:
+        outcome.readings.append(combine(readings, recency(len(readings))))
     for side in (Side.LEFT, Side.RIGHT):
         lines = [line for line in spoken if line.read.side is side and line.reading]
-        said = [line.reading for line in lines if line.reading]
-        if said:
-            reading = combine(said, recency(len(said)))
+        readings = [line.reading for line in lines if line.reading]
+        if readings:
+            reading = combine(readings, recency(len(readings)))
             outcome.sides.append(ChatSide(side, lines[0].role, lines, reading))
 
 
@@ -131,19 +155,25 @@ def _is_legible(line: Line) -> bool:
     return bool(line.read.text.strip()) and line.read.confidence >= LEAST_CONFIDENCE
 
 
-def _unread(pages: Sequence[PreparedImage], outcome: Outcome, models: Models) -> list[str]:
+def _unread(pages: Sequence[PreparedImage], spoken: Sequence[Line], models: Models) -> list[str]:
     """What of the pictures is not scored, and why."""
-    spoken = [line for line in outcome.lines if line.read.kind in SPOKEN]
-    illegible = sum(not _is_legible(line) for line in spoken)
+    strange = sum(line.read.unread for line in spoken)
+    illegible = sum(not _is_legible(line) for line in spoken) - strange
     notes = []
+    if strange:
+        notes.append(
+            f"{strange} of {len(spoken)} messages are in a script that the OCR does not know"
+        )
     if illegible:
         notes.append(
-            f"{illegible} of {len(spoken)} messages could not be read: too blurred, or in a script "
-            "that the OCR does not know, or an emoji that is not known"
+            f"{illegible} of {len(spoken)} messages could not be read: too blurred, or an emoji "
+            "that is not known"
         )
+    if unread := Counter(line.unread.reason for line in spoken if line.unread):
+        notes.append(not_scored(unread, len(spoken), "messages"))
     model = models.image
-    if model is not None and any(p.vision and p.kind not in model.kinds for p in pages):
-        notes.append(f"the vision encoder reads no emotion in a {ImageKind.PHOTO} without a person")
+    if model is not None and any(p.vision and not model.knows(p.kind, p.vision) for p in pages):
+        notes.append("the vision encoder reads no emotion in a picture without a face")
     return notes
 
 

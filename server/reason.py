@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from fusion.pool import Fused
 from modalities.reading import EMOTIONS, SENTIMENTS, Modality, Source, score_of
-from server.analysis import Analysis, State
+from modalities.text.language import LANGUAGES
+from server.analysis import Analysis, Outcome, State
 
 WORTH_TELLING = 0.15  # share of a term from which the sentence names it
 
@@ -18,10 +18,12 @@ _EN: Mapping[object, str] = {
     "modality.text": "text", "modality.voice": "recording", "modality.image": "picture",
     Source.TEXT: "the text's words", Source.TRANSCRIPT: "what is said in the recording",
     Source.VOICE: "the sound of the voice", Source.IMAGE_TEXT: "the words in the pictures",
-    Source.VISION: "what the pictures show", None: "the model's own leaning",
+    Source.VISION: "what the pictures show",
     State.ABSENT: "no {0} was sent", State.REJECTED: "the {0} could not be used",
     State.FAILED: "the service failed on the {0}",
     State.UNAVAILABLE: "a model for the {0} is not installed",
+    "language": '{0} are in a language that is not read ("{1}"; read are {2})',
+    "script": "{0} are in a script or of signs that are not read (languages that are read: {2})",
     "none": "there is no score, for nothing could be read",
     "sure": "the mood is {mood} (score {score:+.2f}, {sure:.0%} sure), most likely {emotion}",
     "abstained": "the service abstains: it is only {sure:.0%} sure, leaning towards {mood} "
@@ -46,9 +48,11 @@ _ZH: Mapping[object, str] = {
     "positive": "正面", "neutral": "中性", "negative": "负面",
     "modality.text": "文字", "modality.voice": "录音", "modality.image": "图片",
     Source.TEXT: "文字内容", Source.TRANSCRIPT: "录音中说的话", Source.VOICE: "说话的声音",
-    Source.IMAGE_TEXT: "图片中的文字", Source.VISION: "图片的画面", None: "模型自身的倾向",
+    Source.IMAGE_TEXT: "图片中的文字", Source.VISION: "图片的画面",
     State.ABSENT: "没有发送{0}", State.REJECTED: "{0}无法使用",
     State.FAILED: "服务处理{0}时出错", State.UNAVAILABLE: "没有安装读取{0}的模型",
+    "language": "{0}的语言（“{1}”）无法读取，可读取的语言：{2}",
+    "script": "{0}所用的书写系统或符号无法读取，可读取的语言：{2}",
     "none": "没有得分，因为没有可以读取的内容",
     "sure": "情绪为{mood}（得分{score:+.2f}，把握{sure:.0%}），最可能是{emotion}",
     "abstained": "服务不作判断：把握只有{sure:.0%}，偏向{mood}（得分{score:+.2f}）",
@@ -71,23 +75,6 @@ _ZH: Mapping[object, str] = {
 _ZH_EMOTIONS = ("平静", "高兴", "愤怒", "难过", "害怕", "厌恶", "惊讶")  # in the order of EMOTIONS
 
 
-@dataclass(frozen=True)
-class Term:
-    """A signed term of the fused log-odds; `source` is None for the pool's own bias."""
-
-    source: Source | None
-    contribution: float
-    share: float
-
-
-def terms_of(fused: Fused) -> list[Term]:
-    """The sources' in their order, the bias last."""
-    return [
-        *(Term(one.source, one.contribution, one.share) for one in fused.sources),
-        Term(None, fused.bias_contribution, fused.bias_share),
-    ]
-
-
 class Phrases:
     """One language's templates, "zh" or "en"."""
 
@@ -99,17 +86,20 @@ class Phrases:
         """The template of that name, filled in."""
         return self._words[name].format(*values)
 
-    def name(self, part: Modality | Source | None) -> str:
-        """Of a modality, a source, or (None) the pool's bias."""
+    def name(self, part: Modality | Source) -> str:
         return self._words[f"modality.{part}" if isinstance(part, Modality) else part]
 
-    def term(self, part: Modality | Source | None, contribution: float, share: float) -> str:
+    def term(self, part: Modality | Source, contribution: float, share: float) -> str:
         """A part of the answer."""
         return self._fill("term" if share else "still", part, contribution, share)
 
-    def state(self, modality: Modality, state: State) -> str:
+    def state(self, outcome: Outcome) -> str:
         """Why a modality is not used."""
-        return self._words[state].format(self.name(modality))
+        if outcome.unread is None:
+            return self._words[outcome.state].format(self.name(outcome.modality))
+        words = Source.TEXT if outcome.modality is Modality.TEXT else Source.IMAGE_TEXT
+        language, languages = outcome.unread.language, self._words["comma"].join(LANGUAGES)
+        return self.say("language" if language else "script", self.name(words), language, languages)
 
     def quoted(self, words: Sequence[str]) -> str:
         return self._words["comma"].join(self.say("quote", word) for word in words)
@@ -124,7 +114,7 @@ class Phrases:
             clauses += self._causes(analysis.fused, details)
         for outcome in analysis.outcomes:
             if outcome.state is not State.USED:
-                clauses.append(self.state(outcome.modality, outcome.state))
+                clauses.append(self.state(outcome))
             elif outcome.transcript and outcome.transcript.state is not State.USED:
                 clauses.append(self.say("unheard"))
         if rules:
@@ -145,14 +135,14 @@ class Phrases:
 
     def _causes(self, fused: Fused, details: Mapping[Source, str]) -> list[str]:
         """What pushed the answer to where it is, and what pushed the other way."""
-        terms = sorted(terms_of(fused), key=lambda term: -term.share)
+        terms = sorted(fused.sources, key=lambda term: -term.share)
         is_positive = sum(term.contribution for term in terms) > 0
         along = [term for term in terms if (term.contribution > 0) is is_positive]
         if not along:  # all of them are zero
             return []
         main = along[0]
         clause = self._fill("main", main.source, main.contribution, main.share)
-        if main.source and main.source in details:
+        if main.source in details:
             clause += self.say("quotes", details[main.source])
         clauses = [clause]
         for term in terms:
@@ -161,9 +151,7 @@ class Phrases:
                 clauses.append(self._fill(name, term.source, term.contribution, term.share))
         return clauses
 
-    def _fill(
-        self, name: str, part: Modality | Source | None, contribution: float, share: float
-    ) -> str:
+    def _fill(self, name: str, part: Modality | Source, contribution: float, share: float) -> str:
         side = self._words["positive" if contribution > 0 else "negative"]
         return self._words[name].format(
             term=self.name(part), side=side, share=share, contribution=contribution

@@ -95,7 +95,7 @@ class Runner:
         self._explaining = 0
         self._ray = _ray_engine(settings) if settings.engine == "ray" else None
         self._failed: Counter[str] = Counter()  # batches since one had an answer
-        self._open: set[Queue] = set()
+        self._open: dict[Queue, weakref.finalize[Any, Any]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         served = {
             name: self._serve(name, model)
@@ -190,7 +190,9 @@ class Runner:
 
     async def close(self) -> None:
         """Finish what was accepted."""
-        queues, self._open = self._open, set()
+        queues, self._open = self._open, {}
+        for unneeded in queues.values():
+            unneeded.detach()  # it holds this runner, and with it all models, for ever
         await asyncio.gather(*self._closing, *(queue.close() for queue in queues))
         if self._ray is not None:
             await asyncio.to_thread(self._ray.close)
@@ -217,10 +219,10 @@ class Runner:
                 threads=torch.get_num_threads() if apart else None,
                 on_batch=partial(self._batch_ended, name),
             )
-        self._open.add(queue)
         served = _Served(queue)
         # The last call that holds it may be let go in any thread, or after the loop has ended.
-        weakref.finalize(served, self._unneeded, queue).atexit = False
+        self._open[queue] = weakref.finalize(served, self._unneeded, queue)
+        self._open[queue].atexit = False
         return served
 
     def _unneeded(self, queue: Queue) -> None:
@@ -229,7 +231,7 @@ class Runner:
 
     def _end(self, queue: Queue) -> None:
         if queue in self._open:
-            self._open.remove(queue)
+            del self._open[queue]
             task = self._loop.create_task(queue.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

@@ -1,4 +1,4 @@
-"""The server's life: bind, load, warm up, serve, and on SIGTERM or SIGINT finish and stop."""
+"""The server's life: load, bind, warm up, serve, and on SIGTERM or SIGINT finish and stop."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ async def serve(settings: Settings) -> None:
         ],
     )
     takers = Takers(server, guards)
+    loaded = await asyncio.to_thread(models.load, settings)
     port = listen(server, settings)
     if settings.otlp_endpoint:
         tracing.begin(settings.otlp_endpoint)
-    loaded = await asyncio.to_thread(models.load, settings)
     followers = await asyncio.to_thread(Followers.open, settings)
     pipeline = Pipeline(loaded, settings, followers)
     jobs = CallJobs(pipeline)

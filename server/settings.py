@@ -10,13 +10,9 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretS
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 import weights
+from modalities.cache import cache_dir
 from modalities.errors import UnavailableError
 from server.strategy import DEFAULT_BOOK
-
-
-def _whisper_cache() -> Path:
-    """Where openai-whisper itself keeps what it downloads."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
 
 
 def _split(folders: Any) -> Any:
@@ -52,10 +48,14 @@ class Settings(BaseSettings):
     ray_image_replicas: PositiveInt = 1
     ray_gpus: float = Field(default=0.0, ge=0, description="of each replica; 0.5: two share one")
     weights: Path = Field(default=weights.FOLDER, description="folder of the bundle")
-    whisper: str | None = Field(default=None, description="a checkpoint's name or path")
-    whisper_dir: Path = Field(default_factory=_whisper_cache, description="downloaded checkpoints")
+    whisper: str = Field(
+        default="auto", description="a checkpoint's name or path; auto: one that was pulled; none"
+    )
+    whisper_dir: Path = Field(default_factory=cache_dir, description="of pulled checkpoints")
     whisper_margin_s: float | None = Field(
-        default=None, ge=0, description="silence its encoder hears after speech; unset, all of 30 s"
+        default=None,
+        ge=0,
+        description="silence its encoder hears after speech; unset: 1 s for base, else all of 30 s",
     )
     vision: str | None = Field(default=None, description="a Hugging Face model's name or folder")
 

@@ -21,6 +21,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fusion.sentence import Said, sentence
+from modalities.reading import Source
+
 BAR_WIDTH = 24
 COLOURS = {
     "positive": "green", "happy": "green", "neutral": "white", "surprise": "yellow",
@@ -29,9 +32,11 @@ COLOURS = {
 
 
 def show(response: AnalyzeEmotionResponse, console: Console) -> None:
-    """Print the score, bars for each emotion, the modalities, the transcript, the messages, the
-    advice."""
+    """Print the score, what each source said, bars for each emotion, the modalities, the
+    transcript, the messages, the advice."""
     parts: list[RenderableType] = [_headline(response.fused)]
+    if response.sources:
+        parts += [Text(_told(response), style="dim")]
     if response.fused.HasField("sentiment"):
         parts += ["", _bars(response.fused)]
     parts += ["", _modalities(response)]
@@ -119,6 +124,20 @@ def _headline(fused: Estimate) -> Text:
     if fused.abstained:
         line.append("   abstained: too unsure to act on", style="yellow")
     return line
+
+
+def _told(response: AnalyzeEmotionResponse) -> str:
+    """What each source said, and how the fused score follows from it."""
+    said = [
+        Said(
+            Source[SourceResult.Source.Name(one.source)],
+            one.estimate.score,
+            one.share,
+            one.weakness,
+        )
+        for one in response.sources
+    ]
+    return sentence(said, response.fused.score)
 
 
 def _bars(fused: Estimate) -> Table:

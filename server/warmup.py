@@ -21,10 +21,11 @@ from modalities.reading import Modality
 from modalities.voice.prepare import Segment
 from modalities.voice.prepare import prepare as prepare_audio
 from modalities.voice.stream import SAMPLE_RATE_HZ
-from server.analysis import Call, TextPart
+from server.analysis import Call, Role, TextPart
 from server.pipeline import guard
 from server.read_text import read_text
 from server.runner import Runner
+from server.turns import Place
 
 TUNING_S = 0.6  # of one model
 FACTORS = (1.0, 2.0, 4.0)  # of its usual largest batch
@@ -36,7 +37,8 @@ async def warm_up(runner: Runner) -> None:
     call, typical = Call("warm-up"), list[tuple[BatchModel[Any, Any], Any]]()
     for words in (1, 1000):
         part = TextPart("", "hello " * words)
-        outcome = await guard(Modality.TEXT, read_text(part, call, runner), call)
+        work = read_text(part, Role.CUSTOMER, Place(), call, runner)
+        outcome = await guard(Modality.TEXT, work, call)
         if outcome.readings:
             await runner.infer(call, "fusion", [outcome.readings])
     await runner.prepare(

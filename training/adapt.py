@@ -1,9 +1,8 @@
 """Fine-tuning with less than all parameters: frozen layers, LoRA and AdaLoRA through peft.
 
     model.bert = adapt(model.bert, model.bert.encoder.layer, [model.bert.embeddings], options, n)
-    model.wide = WideAdapter(model.wide, windows)
     fit(model, …)
-    model.bert, model.wide = merged(model.bert), model.wide.folded()
+    model.bert = merged(model.bert)
 
 `training.loop.fit` steps AdaLoRA's rank budget by itself, so a recipe has nothing else to do.
 """
@@ -13,21 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from modalities.errors import InputError
-from modalities.text.wide import WidePath, bags
 from training.options import Options
-from training.wide import features
 
 RANK, ALPHA = 8, 16  # of LoRA; of AdaLoRA the mean rank at the end
 INITIAL_RANK = 12  # of AdaLoRA: 1.5 times the last, as in the paper
 RANK_PHASES = 0.1, 0.3  # shares of AdaLoRA's steps before ranks are cut, and after
 ORTHOGONALITY = 0.5  # weight of AdaLoRA's regulariser, peft's default
-WIDE_ROWS = 8192  # of the wide path's table that learn
-WIDE_SCALE = 8.0  # logits a unit of a row's change: a linear path takes larger steps than LoRA
 
 
 def adapt(
@@ -42,9 +36,9 @@ def adapt(
     layers, embeddings  modules inside the encoder, the layers from the lowest to the highest
     total_steps         optimizer steps of the whole run, for AdaLoRA's schedule
 
-    LoRA: Hu et al., ICLR 2022, on every linear layer and two-dimensional convolution that is not
-    frozen; AdaLoRA: Zhang et al., ICLR 2023, on every linear layer. With either only the adapters
-    train; heads outside of the encoder always do.
+    LoRA: Hu et al., ICLR 2022, on every linear layer and two-dimensional convolution without
+    groups that is not frozen; AdaLoRA: Zhang et al., ICLR 2023, on every linear layer. With either
+    only the adapters train; heads outside of the encoder always do.
     Raises InputError where there are fewer layers than to freeze or none to adapt.
     """
     if options.freeze > len(layers):
@@ -59,7 +53,7 @@ def adapt(
         name_of[module]
         for layer in layers[options.freeze :]
         for module in layer.modules()
-        if isinstance(module, kinds)
+        if isinstance(module, kinds) and getattr(module, "groups", 1) == 1
     ]
     if not targets:
         raise InputError("no layer is left that it can adapt", "peft")
@@ -71,43 +65,6 @@ def merged(encoder: nn.Module) -> nn.Module:
     from peft import PeftModel
 
     return encoder.merge_and_unload() if isinstance(encoder, PeftModel) else encoder
-
-
-class WideAdapter(WidePath):
-    """A wide path of which only the rows learn whose buckets come in most windows.
-
-    A bucket of one window alone tells little of others. `change` (rows + 1, classes) starts at
-    zero; its last row, which never learns, stands for every other bucket.
-    """
-
-    def __init__(self, wide: WidePath, windows: Sequence[tuple[int, ...]]) -> None:
-        nn.Module.__init__(self)  # the table is that of `wide`
-        self.n_buckets = wide.n_buckets
-        self.table = wide.table.requires_grad_(False)
-        frequency = np.bincount(features(windows, wide.n_buckets).indices)
-        order = np.argsort(-frequency, kind="stable")[: min(WIDE_ROWS, np.count_nonzero(frequency))]
-        n_rows, device = len(order), wide.table.weight.device
-        self.buckets = torch.from_numpy(order).to(device)  # (rows,)
-        self.row_of = torch.full((wide.n_buckets,), n_rows, device=device)
-        self.row_of[self.buckets] = torch.arange(n_rows, device=device)
-        self.change = nn.EmbeddingBag(
-            n_rows + 1, wide.table.embedding_dim, mode="sum", padding_idx=n_rows, device=device
-        )
-        nn.init.zeros_(self.change.weight)
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        buckets, weights = bags(ids, mask, self.n_buckets)
-        weights = weights.to(self.change.weight.dtype)
-        change = self.change(self.row_of[buckets], per_sample_weights=weights)
-        return super().forward(ids, mask) + WIDE_SCALE * change
-
-    @torch.no_grad()
-    def folded(self) -> WidePath:
-        """The plain wide path, the change added to its table; do not use the adapter after."""
-        wide = WidePath(self.n_buckets, self.table.embedding_dim)
-        wide.table = self.table
-        wide.table.weight[self.buckets] += WIDE_SCALE * self.change.weight[:-1]
-        return wide
 
 
 def trained_share(model: nn.Module) -> float:

@@ -1,92 +1,135 @@
-"""Augmentation: what a caller's room, microphone and telephone line do to a voice, and new voices.
-
-What only a waveform can show (noise, clipping, a codec) is done to it, once a run; what makes
-another speaker of it is done to its frames, anew each time.
-"""
+"""What a caller's room, microphone and telephone line do to a voice."""
 
 from __future__ import annotations
 
-import math
+import functools
+from collections.abc import Callable
+from typing import Any
 
+import av
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from modalities import torchaudio_cpu
-from modalities.voice.prosody import N_PROSODY
 from modalities.voice.stream import SAMPLE_RATE_HZ
 
 torchaudio_cpu.install()
 
 import torchaudio.functional as AF  # noqa: E402
-import torchaudio.transforms as T  # noqa: E402
 
-TELEPHONE_RATE_HZ = 8_000
-OTHER_VOICE = 0.5  # share of what is heard that is shown as `another_speaker`
-VOCAL_TRACT, TEMPO, PITCH_OCTAVES = 0.12, 0.12, 0.25  # largest changes either way
+Samples = NDArray[np.float32]
+Change = Callable[[Samples, np.random.Generator], Samples]
 
-
-class Augment:
-    """(n,) samples at 16 kHz → (n,) samples; each change is drawn anew from torch's generator."""
-
-    def __init__(self) -> None:
-        self._to_line = T.Resample(SAMPLE_RATE_HZ, TELEPHONE_RATE_HZ)
-        self._from_line = T.Resample(TELEPHONE_RATE_HZ, SAMPLE_RATE_HZ)
-        self._encode, self._decode = T.MuLawEncoding(256), T.MuLawDecoding(256)
-
-    def __call__(self, wave: Tensor) -> Tensor:
-        wave = wave / wave.abs().max().clamp(min=1e-4)
-        if torch.rand(()) < 0.5:
-            wave = self._noise(wave)
-        # Up to 6 dB over full scale: some microphones clip.
-        wave = (wave * 10 ** torch.empty(()).uniform_(-1.5, 0.3)).clamp(-1, 1)
-        if torch.rand(()) < 0.6:
-            wave = self.telephone(wave)
-        return wave
-
-    def telephone(self, wave: Tensor) -> Tensor:
-        """G.711 μ-law over 8 kHz and back."""
-        line = self._decode(self._encode(self._to_line(wave).clamp(-1, 1)))
-        return self._from_line(line)[: len(wave)]
-
-    @staticmethod
-    def _noise(wave: Tensor) -> Tensor:
-        """Noise of a random colour, from white to brown (power ~ 1/f^0…2), at 5 to 35 dB."""
-        n = 1 << (len(wave) - 1).bit_length()  # other lengths are many times slower
-        spectrum = torch.fft.rfft(torch.randn(n))
-        tilt = torch.arange(1, len(spectrum) + 1) ** -torch.rand(())
-        noise = torch.fft.irfft(spectrum * tilt)[: len(wave)]
-        return AF.add_noise(wave, noise, torch.empty(()).uniform_(5, 35))
+# (share of the copies, FFmpeg's codec, rate in Hz, bit/s): G.711, GSM as its successor AMR at GSM's
+# own rate, and Opus as the messengers use it. The rest is sent over no line.
+LINES = (
+    (0.45, "pcm_mulaw", 8_000, None),
+    (0.10, "libopencore_amrnb", 8_000, 12_200),
+    (0.15, "libopus", 16_000, 12_000),
+)
+SNR_DB = 0.0, 20.0
+GAIN_DB = -30.0, 6.0  # of what peaks at full scale: some microphones clip, some hardly hear
+ROOM, NOISE, HUM = 0.25, 0.65, 0.15  # shares of the copies
 
 
-def another_speaker(frames: Tensor, n_mels: int) -> Tensor:
-    """Frames (n_mels + N_PROSODY, t) → (n_mels + N_PROSODY, t'), drawn from torch's generator.
-
-    Vocal tract length perturbation (Jaitly & Hinton 2013) scales the mel axis and moves the pitch
-    with it; pitch and tempo change on their own as well.
-    """
-    tract, tempo, octaves = (
-        float(torch.empty(()).uniform_(-most, most)) for most in (VOCAL_TRACT, TEMPO, PITCH_OCTAVES)
-    )
-    mel = _interpolated(frames[:n_mels], torch.arange(n_mels) * (1 + tract), 0)
-    rows = frames[n_mels:].clone()
-    if len(rows) == N_PROSODY:
-        rows[0] += octaves - math.log2(1 + tract)
-    n = frames.shape[1]
-    places = torch.linspace(0, n - 1, max(1, round(n / (1 + tempo))))
-    # Pitch and periodicity are taken, not mixed: there is none between a voiced frame and a hiss.
-    return torch.cat([_interpolated(mel, places, 1), rows[:, places.round().long()]])
-
-
-def _interpolated(x: Tensor, places: Tensor, dim: int) -> Tensor:
-    """x (n, m) at fractional places along `dim`, its end being held."""
-    places = places.clamp(0, x.shape[dim] - 1)
-    below = places.floor().long()
-    above = (below + 1).clamp(max=x.shape[dim] - 1)
-    share = places - below
-    share = share.unsqueeze(1) if dim == 0 else share
-    return torch.lerp(x.index_select(dim, below), x.index_select(dim, above), share)
+def drawn(wave: Samples, rng: np.random.Generator) -> Samples:
+    """Draw a mix of what can befall a voice and do it to (n,) samples at 16 kHz; n stays."""
+    wave = wave / max(float(np.abs(wave).max()), 1e-4)
+    if rng.random() < ROOM:
+        wave = room(wave, rng)
+    if rng.random() < NOISE:
+        wave = noise(wave, rng, rng.uniform(*SNR_DB))
+    if rng.random() < HUM:
+        wave = hum(wave, rng)
+    wave = (wave * 10 ** (rng.uniform(*GAIN_DB) / 20)).clip(-1, 1).astype(np.float32)
+    left = rng.random()
+    for share, codec, rate_hz, bit_rate in LINES:
+        left -= share
+        if left < 0:
+            return sent(wave, codec, rate_hz, bit_rate)
+    return wave
 
 
-def spec_augment() -> T.SpecAugment:
-    """Masks on a mel batch of one (1, n_mels, t) (Park et al. 2019), to the mean (zero)."""
-    return T.SpecAugment(2, 20, 2, 12, iid_masks=False, p=0.2, zero_masking=True)
+def noise(wave: Samples, rng: np.random.Generator, snr_db: float) -> Samples:
+    """Add noise of a random colour, from white to brown (power ~ 1/f^0…2)."""
+    n = 1 << (len(wave) - 1).bit_length()  # other lengths are many times slower
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    made = np.fft.irfft(spectrum * np.arange(1, len(spectrum) + 1) ** -rng.random())[: len(wave)]
+    return _added(wave, made, snr_db)
+
+
+def hum(wave: Samples, rng: np.random.Generator) -> Samples:
+    """Add the mains' hum with some harmonics, 10 to 30 dB below the voice."""
+    hz, t = rng.choice([50.0, 60.0]), np.arange(len(wave)) / SAMPLE_RATE_HZ
+    tones = [
+        rng.uniform(0.1, 1.0) * np.sin(2 * np.pi * (hz * k * t + rng.random())) for k in range(1, 6)
+    ]
+    return _added(wave, np.sum(tones, 0), rng.uniform(10, 30))
+
+
+def room(wave: Samples, rng: np.random.Generator) -> Samples:
+    """Let the voice sound in a room: noise that dies away by 60 dB within 0.15 to 0.6 s, under the
+    direct sound by 0 to 10 dB."""
+    n = round(rng.uniform(0.15, 0.6) * SAMPLE_RATE_HZ)
+    tail = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n)
+    tail *= 10 ** (-rng.uniform(0, 10) / 20) / np.sqrt(np.square(tail).sum())
+    tail[0] = 1.0
+    heard = AF.fftconvolve(torch.from_numpy(wave), torch.from_numpy(tail.astype(np.float32)))
+    return heard[: len(wave)].numpy()
+
+
+def _added(wave: Samples, other: NDArray[np.float64], snr_db: float) -> Samples:
+    noisy: Samples = AF.add_noise(
+        torch.from_numpy(wave),
+        torch.from_numpy(other.astype(np.float32)),
+        torch.tensor(snr_db, dtype=torch.float32),
+    ).numpy()
+    return noisy
+
+
+def sent(wave: Samples, codec: str, rate_hz: int, bit_rate: int | None = None) -> Samples:
+    """Encode and decode again, as long as before and with the codec's delay taken out."""
+    encoder, decoder = _codecs(codec, rate_hz, bit_rate)
+    to_line = av.AudioResampler(encoder.format, "mono", rate_hz, encoder.frame_size or None)
+    from_line = av.AudioResampler("flt", "mono", SAMPLE_RATE_HZ)
+    padded = np.pad(wave, (0, SAMPLE_RATE_HZ // 10))  # what is in the codec's delay comes out
+    frame = av.AudioFrame.from_ndarray(padded[None], "flt", "mono")
+    frame.sample_rate = SAMPLE_RATE_HZ
+    resampled: list[Any] = [*to_line.resample(frame), *to_line.resample(None)]
+    parts: list[Samples] = []
+    for part in resampled:
+        part.pts = None
+        for packet in encoder.encode(part):
+            for heard in decoder.decode(packet):
+                heard.pts = None
+                parts += [one.to_ndarray()[0] for one in from_line.resample(heard)]
+    parts += [one.to_ndarray()[0] for one in from_line.resample(None)]
+    found = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    found = found[DELAYS[codec] :][: len(wave)]
+    return np.pad(found, (0, len(wave) - len(found))).astype(np.float32)
+
+
+DELAYS = {"pcm_mulaw": 0, "libopencore_amrnb": 80, "libopus": 0}  # samples at 16 kHz
+
+
+def _codecs(codec: str, rate_hz: int, bit_rate: int | None) -> tuple[Any, Any]:
+    encoder: Any = av.CodecContext.create(codec, "w")
+    encoder.sample_rate, encoder.layout = rate_hz, "mono"
+    encoder.format = _formats(codec)[0]
+    if bit_rate:
+        encoder.bit_rate = bit_rate
+    if codec == "libopus":
+        encoder.options = {"compression_level": "2"}
+    encoder.open()
+    decoder: Any = av.CodecContext.create(codec, "r")
+    decoder.sample_rate, decoder.layout = rate_hz, "mono"
+    if encoder.extradata:
+        decoder.extradata = encoder.extradata
+    return encoder, decoder
+
+
+@functools.cache
+def _formats(codec: str) -> list[str]:
+    found = av.codec.Codec(codec, "w").audio_formats or []
+    return [one.name for one in found]

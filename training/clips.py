@@ -7,9 +7,7 @@ disgust: it must not teach that nothing is), and a sentiment where the emotion h
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,31 +19,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from modalities.reading import EMOTIONS, SENTIMENTS
-from modalities.voice.model import pooled_sentiment
+from modalities.voice.head import pooled_sentiment
 from modalities.voice.prepare import decode, segment
 from modalities.voice.stream import SAMPLE_RATE_HZ
 from training.calibrate import fit_temperature
-from training.rows import Row, held_emotions, read_bytes
+from training.labelled import Labelled
+from training.rows import read_bytes
 
 SMOOTHING = 0.1  # of the labels (Szegedy et al. 2016), among those that the set can have
-
-
-@dataclass(frozen=True, eq=False)
-class Clip:
-    """A labelled recording; speech runs from sample `start` to `end` of `wave` (n,) int16."""
-
-    wave: NDArray[np.int16]
-    start: int
-    end: int
-    data_set: str
-    speaker: str  # of this set; the file itself where none is named
-    held: tuple[bool, ...]  # which of EMOTIONS its set can have
-    emotion: int  # index in EMOTIONS
-    sentiment: int  # index in SENTIMENTS, −1 where the emotion has none
-
-    def samples(self, start: int = 0, end: int | None = None) -> Tensor:
-        """(n,) float32 in [−1, 1], from sample `start` to `end`."""
-        return torch.from_numpy(self.wave[start:end].astype(np.float32)) / 32768
 
 
 def cached_waves(folder: Path, files: Sequence[str]) -> list[tuple[NDArray[np.int16], int, int]]:
@@ -74,28 +55,8 @@ def cached_waves(folder: Path, files: Sequence[str]) -> list[tuple[NDArray[np.in
     ]
 
 
-def clips(rows: Sequence[Row], split: str, folder: Path) -> list[Clip]:
-    """The clips of `rows` in a split that have an emotion; waves are kept in `folder`."""
-    held = held_emotions(rows)
-    labelled = [row for row in rows if row.split == split and row.emotion]
-    if not labelled:
-        return []
-    waves = cached_waves(folder, [row.content for row in labelled])
-    return [
-        Clip(
-            *wave,
-            row.data_set,
-            f"{row.data_set}/{row.speaker or row.content}",
-            tuple(held[row.data_set]),
-            row.emotion_index,
-            row.sentiment_index,
-        )
-        for wave, row in zip(waves, labelled, strict=True)
-    ]
-
-
 def head_loss(
-    sentiment: Tensor, emotions: Tensor, items: Sequence[Clip], weights: Tensor
+    sentiment: Tensor, emotions: Tensor, items: Sequence[Labelled], weights: Tensor
 ) -> Tensor:
     """Cross-entropies of logits (b, 3) and (b, 7); `weights` (3,) per sentiment."""
     device = emotions.device
@@ -110,7 +71,7 @@ def head_loss(
     ) / len(items)
 
 
-def sentiment_weights(items: Sequence[Clip], drawn: Sequence[float]) -> Tensor:
+def sentiment_weights(items: Sequence[Labelled], drawn: Sequence[float]) -> Tensor:
     """(3,) weights that make the sentiments equally frequent; item i is drawn as `drawn[i]`."""
     mass = torch.zeros(len(SENTIMENTS))
     for item, weight in zip(items, drawn, strict=True):
@@ -119,13 +80,15 @@ def sentiment_weights(items: Sequence[Clip], drawn: Sequence[float]) -> Tensor:
     return torch.where(mass > 0, mass.sum() / (len(SENTIMENTS) * mass.clamp(min=1e-9)), 0.0)
 
 
-def allowed(emotions: Tensor, items: Sequence[Clip]) -> Tensor:
+def allowed(emotions: Tensor, items: Sequence[Labelled]) -> Tensor:
     """Logits (b, 7) with those that an item's set cannot have pushed out of the softmax."""
     held = torch.tensor([item.held for item in items], device=emotions.device)
     return emotions.masked_fill(~held, -1e4)
 
 
-def temperatures(sentiment: Tensor, emotions: Tensor, items: Sequence[Clip]) -> dict[str, float]:
+def temperatures(
+    sentiment: Tensor, emotions: Tensor, items: Sequence[Labelled]
+) -> dict[str, float]:
     """Temperatures fitted on held-out logits (n, 3) and (n, 7)."""
     sentiment = pooled_sentiment(sentiment, emotions)
     return {
@@ -136,7 +99,7 @@ def temperatures(sentiment: Tensor, emotions: Tensor, items: Sequence[Clip]) -> 
     }
 
 
-def uar(emotions: Tensor, items: Sequence[Clip]) -> dict[str, float]:
+def uar(emotions: Tensor, items: Sequence[Labelled]) -> dict[str, float]:
     """Unweighted average recall per set, over the labels that the set can have."""
     answers = allowed(emotions, items).argmax(-1).tolist()
     figures = {}
@@ -148,9 +111,3 @@ def uar(emotions: Tensor, items: Sequence[Clip]) -> dict[str, float]:
             recall_score(truth, found, labels=sorted(set(truth)), average="macro", zero_division=0)
         )
     return figures
-
-
-def evened(items: Sequence[Clip]) -> list[float]:
-    """How often each item is to be drawn, sets and labels evened out: a cell of n clips as √n."""
-    cells = Counter((item.data_set, item.emotion) for item in items)
-    return [cells[item.data_set, item.emotion] ** -0.5 for item in items]

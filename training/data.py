@@ -22,7 +22,13 @@ from modalities.errors import UnavailableError
 
 SPLIT_SEED = 20261124
 SPLITS_DIR = Path(__file__).parent / "splits"
-SPEECH_SETS = ("casia", "ravdess", "nemo", "urdu", "baved")
+WRITTEN = {
+    "written": Path(__file__).parent / "written" / "messages.csv",
+    "written_turns": Path(__file__).parent / "written" / "turns.csv",
+}
+NO_TRAIN = ("empathetic_situations", "kote_ko")  # their dev trains, but for a tenth
+TEST_WHOLE = ("maia_support_eval",)
+SPEECH_SETS = ("casia", "ravdess", "nemo", "urdu", "baved", "koemo", "emospeech", "turev")
 
 
 def data_dir() -> Path:
@@ -41,14 +47,26 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def text_rows(name: str) -> list[dict[str, str]]:
-    """Rows of a text set with `split` filled in (`cped`: dev halved into dev and test)."""
+    """Rows of a text set with `split` filled in: CPED's dev halved into dev and test, and a set
+    that states none trains whole. The project's own sets lie beside this module."""
+    if name in WRITTEN:
+        return read_table(WRITTEN[name])
     rows = read_table(data_dir() / "text" / f"{name}.csv.gz")
-    if name == "cped":
-        halves = load_splits(name)
-        for row in rows:
-            if row["split"] == "dev":
-                row["split"] = halves[row["dialogue"]]
+    halves = load_splits(name) if name == "cped" else {}
+    for row in rows:
+        if row["split"] == "dev" and halves:
+            row["split"] = halves[row["dialogue"]]
+        elif name in TEST_WHOLE:
+            row["split"] = "test"
+        elif row["split"] == "dev" and name in NO_TRAIN:
+            row["split"] = "train" if _tenth(row["text"]) else "dev"
+        row["split"] = row["split"] or "train"
     return rows
+
+
+def _tenth(text: str) -> bool:
+    """Nine texts of ten, by their content."""
+    return hashlib.sha256(text.encode()).digest()[0] >= 26
 
 
 def speech_rows(name: str) -> list[dict[str, str]]:
@@ -133,7 +151,7 @@ def _split_speech(name: str, rows: list[dict[str, str]]) -> dict[str, str]:
         _shuffled(s for s in clips if gender[s] == g) for g in sorted(set(gender.values()))
     ]
     order = [s for turn in range(len(clips)) for group in by_gender for s in group[turn : turn + 1]]
-    # Speakers per split as DATA.md states; urdu and baved have none stated: a share of the clips.
+    # Speakers per split as DATA.md states; the others have none stated: a share of the clips.
     speakers = {"casia": (1, 1), "ravdess": (4, 4), "nemo": (2, 1)}.get(name)
     n_test, n_dev = speakers or (len(order), len(order))
     most_test, most_dev = (len(rows), len(rows)) if speakers else (0.2 * len(rows), 0.1 * len(rows))

@@ -1,14 +1,13 @@
-"""'Recipe, k-fold': the voice recipe on speakers, or a whole corpus, of which it knows nothing.
+"""'Recipe, k-fold': the voice recipe on speakers, or a whole set, of which it knows nothing.
 
 The shipped weights are judged on few test speakers. Here each speaker of a set is held out in
-turn, or the set as a whole; nothing of what is held out trains, standardises, stops or calibrates
-anything. For time's sake the model is the recipe's wide path alone, without its encoder, on
-functionals that are computed once, and its judges are not weighed.
+turn, or the set as a whole; nothing of what is held out trains, standardises or calibrates
+anything. A head reads each clip by itself, and after others of its speaker, unlabelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,115 +15,120 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import recall_score
-from torch import Tensor
 
+import weights
 from modalities.reading import EMOTIONS
-from modalities.voice.model import features, summed
-from modalities.voice.wide import weighed
-from training import voice_wide
-from training.clips import Clip, allowed, clips
-from training.evaluation.baselines import FOUR, speaker_folds, voice_folds, voice_from_other_sets
+from modalities.voice import model as voice_model
+from modalities.voice.head import VoiceDimensions, calibrated, doubt_of
+from training import voice
+from training.clips import allowed
+from training.evaluation.metrics import expected_calibration_error
+from training.heard import Table
 from training.loop import fingerprint
-from training.rows import Row, load, sets_of
-from training.voice import DIMS, SCRATCH, SHARES, start, variants
+from training.rows import load, sets_of
+from training.voice_head import (
+    RECIPE,
+    WAYS,
+    Read,
+    answered,
+    calibrate,
+    folds,
+    read,
+    teach,
+    untaught,
+)
 
-RECIPE = SCRATCH
+SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
-class Compared:
-    """UAR in [0, 1] of the recipe and of functionals with a support vector machine."""
+class Judged:
+    """UAR and ECE of n answers, in [0, 1]."""
 
-    recipe: float
-    robust: float  # its judge of vocal effort by itself
-    baseline: float
+    uar: float
+    ece: float
+    n: int
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """Functionals of n clips: as they are (n, f), and as training hears them (v, n, f), each of
-    the v ways as often (v,) as `voice_wide.heard` says."""
+class Answers:
+    """What heads say of all clips of a table whose speakers, or whose set, they did not hear:
+    log-probabilities of emotions (n, 7) for each of WAYS."""
 
-    rows: list[Row]
-    items: list[Clip]
-    plain: Tensor
-    heard: Tensor
-    often: Tensor
+    table: Table
+    said: Mapping[str, NDArray[np.float32]]
 
-
-def folds(source: str, table: Table) -> dict[str, Compared]:
-    """Figures of the speech set `source` with its speakers held out, and with all of it."""
-    return {
-        "k-fold": held_out_speakers(source, table),
-        "other sets": held_out_set(source, table),
-    }
-
-
-def held_out_speakers(source: str, table: Table) -> Compared:
-    """Each fold of the set's speakers by a model of all other clips of all sets."""
-    here = np.array([row.data_set == source for row in table.rows])
-    answers = np.zeros((2, len(here)), np.intp)
-    for held in speaker_folds([row for row in table.rows if row.data_set == source]):
-        out = np.zeros_like(here)
-        out[here] = held
-        answers[:, out] = _answers(table, ~out, out, EMOTIONS)
-    return Compared(*_uar(table, here, answers), voice_folds(source)["uar"])
-
-
-def held_out_set(source: str, table: Table) -> Compared:
-    """The set's clips of the emotions that all sets have, by a model of the other sets."""
-    here = np.array([row.data_set == source for row in table.rows])
-    asked = here & np.array([row.emotion in FOUR for row in table.rows])
-    answers = np.zeros((2, len(here)), np.intp)
-    answers[:, asked] = _answers(table, ~here, asked, FOUR)
-    return Compared(*_uar(table, asked, answers), voice_from_other_sets(source)["uar"])
+    def judged(
+        self, name: str, way: str, classes: Sequence[str] = EMOTIONS, copies: bool = False
+    ) -> Judged:
+        """Judge the clips of a set, or their damaged copies, among `classes` that it has."""
+        items = self.table.items
+        asked = np.array(
+            [
+                item.data_set == name and EMOTIONS[item.emotion] in classes and copy == copies
+                for item, copy in zip(items, self.table.is_copy, strict=True)
+            ]
+        )
+        left_out = torch.tensor([one not in classes for one in EMOTIONS])
+        chosen = [items[place] for place in np.flatnonzero(asked)]
+        said = allowed(torch.from_numpy(self.said[way][asked]), chosen)
+        p = said.masked_fill(left_out, -1e4).softmax(-1).numpy()
+        truth, answer = np.array([item.emotion for item in chosen]), p.argmax(1)
+        return Judged(
+            float(recall_score(truth, answer, labels=sorted(set(truth)), average="macro")),
+            float(expected_calibration_error(p.max(1), answer == truth)),
+            len(truth),
+        )
 
 
-def tabulate(folder: Path) -> Table:
-    """All clips of all speech sets; what was computed is kept in `folder`."""
-    rows = [row for name in sets_of("voice") for row in load("voice", name) if row.emotion]
-    rows.sort(key=lambda row: row.split)  # as below
-    items = [
-        item for split in sorted({row.split for row in rows}) for item in clips(rows, split, folder)
-    ]
-    key = fingerprint([row.content for row in rows], DIMS, SHARES)[:12]
-    path = folder / f"functionals-{key}.pt"
-    if not path.exists():
-        plain = voice_wide.functionals_of([features(item.samples(), DIMS) for item in items])
-        made = voice_wide.heard(variants(folder, items, DIMS), SHARES)
-        torch.save((plain, *made), path)
-    return Table(rows, items, *torch.load(path, weights_only=True))
+def tabulate() -> tuple[VoiceDimensions, Table]:
+    """Hear all clips of all voice sets, with the blocks of the embedded model."""
+    model = voice_model.load(weights.path_of("voice"))
+    rows = [row for name in sets_of("voice") for row in load("voice", name)]
+    return model.dims, voice.heard(model.blocks, rows, SPLITS)
 
 
-def _answers(
-    table: Table, learnt: NDArray[np.bool_], asked: NDArray[np.bool_], classes: Sequence[str]
-) -> NDArray[np.intp]:
-    """(2, n) indices in EMOTIONS, among `classes` that the item's set can have.
-
-    The sum of the judges answers first, the robust one by itself second.
-    """
-    items = [table.items[i] for i in np.flatnonzero(learnt)]
-    untaught = start(None, DIMS).wide
-    assert untaught is not None
-    wide = voice_wide.learnt(untaught, table.heard[:, learnt], table.often, items, RECIPE)
-    chosen = np.flatnonzero(asked)
-    items = [table.items[i] for i in chosen]
-    with torch.inference_mode():
-        judges, familiar = wide(table.plain[chosen])
-    others = torch.tensor([name not in classes for name in EMOTIONS])
-    found = [
-        allowed(emotions, items).masked_fill(others, -1e4).argmax(-1)
-        for _, emotions in (summed(weighed(judges, familiar)), judges[-1])
-    ]
-    answers: NDArray[np.intp] = torch.stack(found).numpy()
-    return answers
+def held_out_speakers(dims: VoiceDimensions, table: Table, folder: Path) -> Answers:
+    """Answer for each fold's speakers by a head of all other clips of all sets, calibrated on the
+    other folds' answers."""
+    found = answered(dims, table, RECIPE, folder / "speakers", key_of(table))
+    fold_of = folds(table)
+    said = {way: np.zeros((len(table.items), len(EMOTIONS)), np.float32) for way in found}
+    for fold in range(int(fold_of.max()) + 1):
+        others, asked = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+        kept = [Read(one.sentiment[others], one.emotions[others]) for one in found.values()]
+        temperature = calibrate(table[others], kept)
+        for way, one in found.items():
+            said[way][asked] = log_emotions(
+                Read(one.sentiment[asked], one.emotions[asked]), table[asked], temperature
+            )
+    return Answers(table, said)
 
 
-def _uar(table: Table, judged: NDArray[np.bool_], answers: NDArray[np.intp]) -> tuple[float, float]:
-    """Of both rows of answers (2, n), over the items judged (n,)."""
-    truth = [item.emotion for item, taken in zip(table.items, judged, strict=True) if taken]
-    classes = sorted(set(truth))
-    ours, robust = (
-        float(recall_score(truth, row[judged], labels=classes, average="macro")) for row in answers
-    )
-    return ours, robust
+def held_out_sets(dims: VoiceDimensions, table: Table, folder: Path) -> Answers:
+    """Answer for each set by a head of the other sets, calibrated as the shipped one is."""
+    names = np.array([item.data_set for item in table.items])
+    temperature = voice_model.load(weights.path_of("voice")).temperature
+    said = {way: np.zeros((len(names), len(EMOTIONS)), np.float32) for way in WAYS}
+    for name in dict.fromkeys(names.tolist()):
+        others, asked = table[np.flatnonzero(names != name)], np.flatnonzero(names == name)
+        head = untaught(dims, others)
+        teach(head, others, RECIPE, folder / f"without-{name}", key_of(others))
+        for way, (n_before, one_mood) in WAYS.items():
+            one = read(head, table[asked], n_before, one_mood)
+            said[way][asked] = log_emotions(one, table[asked], temperature)
+    return Answers(table, said)
+
+
+def log_emotions(one: Read, table: Table, temperature: dict[str, float]) -> NDArray[np.float32]:
+    """Calibrate a head's answers (n, 7) as the service does."""
+    doubt = doubt_of(table.quality[:, 0])
+    found: NDArray[np.float32] = calibrated(one.sentiment, one.emotions, doubt, temperature)[
+        1
+    ].numpy()
+    return found
+
+
+def key_of(table: Table) -> str:
+    """Name a table by its contents."""
+    return fingerprint(table.items, table.is_copy.tolist())

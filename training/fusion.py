@@ -1,12 +1,13 @@
 """The fusion recipe, and how the pool is judged beside simpler rules.
 
 The pool learns on composed items (`training.pairs`) of `dev` readings, which trained no modality:
-all of them, for they are few; its temperature is that of pools fitted without a fold of them, on
-that fold. It is judged on items of `test`.
+all of them, for they are few; the temperature that its weights take in is that of pools fitted
+without a fold of them, on that fold. It is judged on items of `test`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -57,12 +58,10 @@ class PairFigures:
 class FixedWeights(FusionModel):
     """A log-opinion pool whose sources have one weight each, whatever they say."""
 
-    def terms(
+    def weights(
         self, sentiment: Tensor, emotions: Tensor, quality: Tensor, present: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        nothing, none, no_quality = map(torch.zeros_like, (sentiment, emotions, quality))
-        _, _, w = super().terms(nothing, none, no_quality, present)
-        return sentiment, emotions, w
+    ) -> Tensor:
+        return self.trust.exp() * present
 
 
 def train(weights: Path, out: Path, n_items: int = 30_000, steps: int = 1_500) -> None:
@@ -77,8 +76,10 @@ def train(weights: Path, out: Path, n_items: int = 30_000, steps: int = 1_500) -
             answers.append(model(*inputs)[0])
         truth.append(sentiment)
     model = fitted(known, n_items, steps)
-    model.temperature.fill_(fit_temperature(torch.cat(answers), torch.cat(truth)))
-    print(f"temperature {float(model.temperature):.3f}")
+    temperature = fit_temperature(torch.cat(answers), torch.cat(truth))
+    print(f"temperature {temperature:.3f}")
+    with torch.no_grad():
+        model.trust.sub_(math.log(temperature))  # of all weights: a source alone has none to learn
     # Below one half the most probable sentiment is more likely wrong than right.
     save(out, model, abstain_below=0.5, recipe={"pairs": "synthetic", "seed": SEED})
 

@@ -1,13 +1,13 @@
-"""The vision recipe: faces and pictures of named sets or manifests, from scratch or from a base.
+"""The vision recipe: faces and pictures of named sets or manifests, fine-tuned from a base.
 
 FER2013's rows are crops of faces; a manifest's pictures are shown to the model as the service
-would, by their face where one is found. A sticker's category speaks of its words and mood as much
-as of what is drawn, so stickers, taken whole, only keep the model from reading a face into every
-picture: they choose nothing. Whole pictures get temperatures of their own; a sticker of `dev`
-without a clear mood asks for an even answer there, which leaves the model's word on pictures
-without a face as flat as it deserves.
+would, by their face where one is found. Whole pictures get temperatures of their own; a model that
+was taught none of them says nothing of them.
 
-Where classes are uneven, each weighs the inverse square root of its frequency in the loss.
+From FaceRes the lowest blocks, which know edges and features, stay as they are, and the heads learn
+faster than the rest. Pairs of pictures are mixed (Zhang et al., "mixup: beyond empirical risk
+minimization", ICLR 2018). Where classes are uneven, each weighs the inverse square root of its
+frequency in the loss; the answers get the natural shares of `dev` back.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from modalities import checkpoint
+from modalities.device import autocast
 from modalities.image.decode import ImageLimits, decode
-from modalities.image.face import FaceFinder
+from modalities.image.face import Face, FaceFinder
 from modalities.image.infer import PLACES, Calibration, VisionItem, VisionReader
 from modalities.image.model import VisionModel, layers_of
 from modalities.image.prepare import crop
@@ -37,20 +38,24 @@ from training.adapt import adapt, merged, trained_share
 from training.calibrate import fit_temperature
 from training.loop import Recipe, fingerprint, fit
 from training.options import Options, is_published
+from training.precision import fastest
 from training.rows import Row, held_emotions, read_bytes
 from training.vision_base import start
 
-FER, STICKERS = "fer", "stickers"
+FER = "fer"
 BATCH = 64
 SMOOTHING = 0.1  # of the labels, Szegedy et al., CVPR 2016
-FLATTEST = 20.0  # the highest temperature: above it every answer is uniform to two digits
-SCRATCH = Recipe(epochs=14, learning_rate=2e-3, patience=5)
+MIXING = 0.2  # both parameters of the Beta distribution that a pair's shares are drawn from
+FROM_FACERES = Recipe(epochs=12, learning_rate=5e-4, patience=5)
+KEPT = 8  # of FaceRes's 26 convolutions above the first
+HEADS_RATE = 3.0  # times the encoder's
+CONVOLUTIONS = ("mobilenet_v1", "resnet")
 CLASSES = {"sentiment": SENTIMENTS, "emotion": EMOTIONS}
 
 
 def recipe_of(options: Options) -> Recipe:
-    """From scratch; from a checkpoint of ours; from a published one; with adapters."""
-    recipe = SCRATCH
+    """From FaceRes; from a checkpoint of ours; from a published one; with adapters."""
+    recipe = FROM_FACERES
     if options.base is not None:
         rate = 5e-5 if is_published(options.base) else 5e-4
         recipe = replace(recipe, epochs=6, learning_rate=1e-3 if options.peft else rate)
@@ -64,10 +69,9 @@ def items_of(rows: Sequence[Row], size: int) -> Iterator[VisionItem]:
         pixels = decode(read_bytes(row.content), ImageLimits()).pixels
         height, width = pixels.shape[:2]
         if row.data_set == FER:
-            yield crop(pixels, (0, 0, width, height), size)
+            yield crop(pixels, Face((0, 0, width, height)), size)
         else:
-            face = None if row.data_set == STICKERS else finder.find(pixels)
-            yield crop(pixels, face, size)
+            yield crop(pixels, finder.find(pixels), size)
 
 
 def targets(rows: Sequence[Row], head: str) -> Tensor:
@@ -120,6 +124,16 @@ def augment(pixels: Tensor) -> Tensor:
     return moved.masked_fill(patch, 128.0)
 
 
+def mixed(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Each picture (b, 3, s, s) blended with another of its batch; the other's index (b,) and the
+    first one's share (b,)."""
+    beta = torch.distributions.Beta(MIXING, MIXING)
+    share = beta.sample((len(pixels),)).to(pixels.device)
+    other = torch.randperm(len(pixels), device=pixels.device)
+    first = share.view(-1, 1, 1, 1)
+    return first * pixels + (1 - first) * pixels[other], other, share
+
+
 def class_weights(counts: Tensor) -> Tensor:
     """(c,) counts → weights ∝ 1/√count whose mean over the items is 1; 0 for an absent class."""
     weights = torch.where(counts > 0, counts.clamp_min(1).rsqrt(), 0)
@@ -127,26 +141,28 @@ def class_weights(counts: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, target: Tensor, held: Tensor, weights: Tensor) -> Tensor:
-    """Smoothed, weighted cross-entropy over the classes that each row's set holds.
+    """Smoothed, weighted cross-entropy (b,) over the classes that each row's set holds; 0 for a row
+    without a label.
 
-    logits (b, c), target (b,) with −1 for none, held (b, c) bool, weights (c,). A sum over the
-    batch's size, not over its labelled rows: a set counts by its rows.
+    logits (b, c), target (b,) with −1 for none, held (b, c) bool, weights (c,).
     """
     log_p = logits.float().masked_fill(~held, -1e4).log_softmax(-1).masked_fill(~held, 0.0)
     known = target.clamp_min(0)
     even = held / held.sum(-1, keepdim=True).clamp_min(1)
     soft = (1 - SMOOTHING) * F.one_hot(known, logits.shape[1]) + SMOOTHING * even  # (b, c)
-    each = -(soft * log_p).sum(-1) * weights[known] * (target >= 0)
-    return each.sum() / len(target)
+    return -(soft * log_p).sum(-1) * weights[known] * (target >= 0)
 
 
-def logits(model: VisionModel, pixels: Tensor) -> dict[str, Tensor]:
-    """Logits (n, 3) and (n, 7) by head, on the CPU."""
+def logits(
+    model: VisionModel, pixels: Tensor, precision: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """Logits (n, 3) and (n, 7) by head, as the service has them, on the CPU."""
     device = next(model.parameters()).device
-    with torch.inference_mode():
-        parts = [model(chunk.to(device)) for chunk in pixels.split(BATCH)]
+    with torch.inference_mode(), autocast(device, precision):
+        parts = [model.both_ways(chunk.to(device)) for chunk in pixels.split(BATCH)]
     return {
-        head: torch.cat([part[place].cpu() for part in parts]) for place, head in enumerate(CLASSES)
+        head: torch.cat([part[place].cpu().float() for part in parts])
+        for place, head in enumerate(CLASSES)
     }
 
 
@@ -167,15 +183,14 @@ def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> No
     had, InputError on options that do not fit it.
     """
     recipe = recipe_of(options)
+    if options.base is None and not options.freeze:
+        options = replace(options, freeze=KEPT)
     torch.manual_seed(recipe.seed)
     model = start(options.base, dropout=0.2)
     size = model.dims.size
     known = [row for row in rows if row.emotion or row.sentiment]
     train_set = Pictures([row for row in known if row.split == "train"], size)
-    dev_rows = [row for row in rows if row.split == "dev"]
-    dev = Pictures(
-        [r for r in dev_rows if r.emotion or r.sentiment or r.data_set == STICKERS], size
-    )
+    dev = Pictures([row for row in known if row.split == "dev"], size)
     held_by_set = held_emotions(train_set.rows)
     held = {
         "sentiment": torch.ones(len(train_set.rows), len(SENTIMENTS), dtype=torch.bool),
@@ -193,7 +208,7 @@ def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> No
     layers, embeddings = layers_of(model.backbone)
     model.backbone = adapt(model.backbone, layers, embeddings, options, recipe.epochs * steps)
     model.to(options.device)
-    if model.dims.config["model_type"] == "resnet":  # convolutions like it so on the CPU
+    if model.dims.config["model_type"] in CONVOLUTIONS:  # which like it so on the CPU
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         train_set.pixels = train_set.pixels.contiguous(memory_format=torch.channels_last)
     print(
@@ -209,28 +224,33 @@ def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> No
         yield from order.split(BATCH)
 
     def loss(batch: Tensor) -> Tensor:
-        answers = model(augment(train_set.pixels[batch].to(options.device)))
-        parts = [
-            cross_entropy(
-                answer,
-                train_set.target[head][batch].to(answer.device),
-                held[head][batch].to(answer.device),
-                weights[head].to(answer.device),
-            )
-            for head, answer in zip(CLASSES, answers[:2], strict=True)
-        ]
-        return torch.stack(parts).sum()
+        """The mean over the batch, not over its labelled rows: a set counts by its rows."""
+        pixels, other, share = mixed(augment(train_set.pixels[batch].to(options.device)))
+        total = torch.zeros((), device=pixels.device)
+        for head, answer in zip(CLASSES, model(pixels)[:2], strict=True):
+            for rows_of, weight in ((batch, share), (batch[other.cpu()], 1 - share)):
+                each = cross_entropy(
+                    answer,
+                    train_set.target[head][rows_of].to(answer.device),
+                    held[head][rows_of].to(answer.device),
+                    weights[head].to(answer.device),
+                )
+                total = total + (weight * each).mean()
+        return total
 
-    fit(
-        model,
-        batches=batches,
-        steps_per_epoch=steps,
-        loss=loss,
-        validate=lambda: dev_figure(model, dev, shift),
-        recipe=recipe,
-        run_dir=run_dir,
-        inputs=fingerprint(rows, replace(options, device="")),
-    )
+    with fastest(model.backbone) as precision:
+        fit(
+            model,
+            batches=batches,
+            steps_per_epoch=steps,
+            loss=loss,
+            validate=lambda: dev_figure(model, dev, shift, precision),
+            recipe=recipe,
+            run_dir=run_dir,
+            inputs=fingerprint(rows, replace(options, device="")),
+            precision=precision,
+            rate_of=lambda name: 1.0 if name.startswith("backbone.") else HEADS_RATE,
+        )
     calibration = calibrate(model, dev, shift)
     model.backbone = merged(model.backbone)
     checkpoint.save(
@@ -249,52 +269,39 @@ def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> No
     )
 
 
-def dev_figure(model: VisionModel, dev: Pictures, shift: dict[str, Tensor]) -> float:
-    """Macro-F1 of the emotions, of the sentiments where there are none; stickers only where there
-    is nothing else."""
-    judged = torch.tensor([row.data_set != STICKERS for row in dev.rows])
-    judged = judged if judged.any() else ~judged
-    answers = logits(model, dev.pixels[judged])
-    head = "emotion" if (dev.target["emotion"][judged] >= 0).any() else "sentiment"
-    values = answers[head] + shift[head] * dev.face[judged].unsqueeze(-1)
-    truth = dev.target[head][judged]
+def dev_figure(
+    model: VisionModel, dev: Pictures, shift: dict[str, Tensor], precision: torch.dtype
+) -> float:
+    """Macro-F1 of the emotions, of the sentiments where there are none."""
+    head = "emotion" if (dev.target["emotion"] >= 0).any() else "sentiment"
+    values = logits(model, dev.pixels, precision)[head] + shift[head] * dev.face.unsqueeze(-1)
+    truth = dev.target[head]
     classes = truth[truth >= 0].unique()
     answer = classes[values[truth >= 0][:, classes].argmax(-1)]
     figure = float(f1_score(truth[truth >= 0], answer, average="macro"))
-    print(f"dev {head} macro-F1 {figure:.4f}", flush=True)
+    accuracy = float((answer == truth[truth >= 0]).double().mean())
+    print(f"dev {head} macro-F1 {figure:.4f}, accuracy {accuracy:.4f}", flush=True)
     return figure
 
 
 def calibrate(model: VisionModel, dev: Pictures, shift: dict[str, Tensor]) -> Calibration:
-    """Temperatures of both heads, for faces and for whole pictures.
+    """Temperatures of both heads, for faces and for whole pictures as far as `dev` has them.
 
-    A place that `dev` has no labels for takes the other's; a head without any is left as it is.
+    A head without labels in a place takes its temperature of the other place, or is left as it is.
     """
     answers = logits(model, dev.pixels)
-    sticker = torch.tensor([row.data_set == STICKERS for row in dev.rows])
     temperature: dict[str, dict[str, float]] = {}
     for head, values in answers.items():
         found = {}
         for place, here in zip(PLACES, (~dev.face, dev.face), strict=True):
-            kept = here & (sticker | (dev.target[head] >= 0))
+            kept = here & (dev.target[head] >= 0)
             if kept.any():
                 shown = values[kept] + shift[head] * dev.face[kept].unsqueeze(-1)
-                shown, target = _even_where_unlabelled(shown, dev.target[head][kept])
-                found[place] = min(fit_temperature(shown, target), FLATTEST)
+                found[place] = fit_temperature(shown, dev.target[head][kept])
         other = next(iter(found.values()), 1.0)
-        temperature[head] = {place: found.get(place, other) for place in PLACES}
+        taught = [p for p, here in zip(PLACES, (~dev.face, dev.face), strict=True) if here.any()]
+        temperature[head] = {place: found.get(place, other) for place in taught}
     return Calibration(temperature, {head: values.tolist() for head, values in shift.items()})
-
-
-def _even_where_unlabelled(values: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Each row once per class: as its label, or where that is −1 as every class in turn.
-
-    The mean over these rows is the cross-entropy against an even target for the unlabelled.
-    """
-    n, c = values.shape
-    every = torch.arange(c).expand(n, c)
-    labels = torch.where(target.unsqueeze(-1) < 0, every, target.unsqueeze(-1))  # (n, c)
-    return values.repeat_interleave(c, dim=0), labels.flatten()
 
 
 def predict(path: Path, rows: Sequence[Row]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

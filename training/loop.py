@@ -63,6 +63,7 @@ def fit(
     run_dir: Path,
     inputs: str = "",
     precision: torch.dtype = torch.float32,
+    rate_of: Callable[[str], float] = lambda _: 1.0,
 ) -> float:
     """Train `model` in place and leave it with its best weights; returns the best validation.
 
@@ -71,6 +72,7 @@ def fit(
     validate   the figure to maximise (macro-F1), called after every epoch in eval mode
     inputs     fingerprint of the data and whatever else is not in the recipe or the model
     precision  of the forward pass's matrix products on the CPU; on CUDA they are in bf16
+    rate_of    a parameter's name → its share of the learning rate
 
     Randomness is reseeded per epoch from `recipe.seed`, and a checkpoint is written after each
     one, so that a run killed at any point and started again ends as an unbroken one does (bit for
@@ -82,12 +84,15 @@ def fit(
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     last = run_dir / "last.pt"
-    decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            decay = recipe.weight_decay if p.ndim >= 2 else 0.0
+            groups.setdefault((rate_of(name), decay), []).append(p)
     optimizer = torch.optim.AdamW(
         [
-            {"params": decay, "weight_decay": recipe.weight_decay},
-            {"params": rest, "weight_decay": 0.0},
+            {"params": params, "lr": recipe.learning_rate * rate, "weight_decay": decay}
+            for (rate, decay), params in groups.items()
         ],
         lr=recipe.learning_rate,
         betas=(0.9, 0.98),

@@ -10,7 +10,7 @@ from typing import Literal
 class Options:
     """`None` leaves a value to the recipe."""
 
-    base: str | None = None  # "embedded", a checkpoint's path or a published name; None: scratch
+    base: str | None = None  # "embedded", a checkpoint's path, a published name; None: the recipe's
     freeze: int = 0  # lowest layers of the encoder kept as they are, the embeddings with the first
     peft: Literal["lora", "adalora"] | None = None
     epochs: int | None = None

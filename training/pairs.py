@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,23 +23,26 @@ from torch import Tensor
 
 from fusion.combine import combine
 from fusion.pool import stack
+from modalities.errors import InputError, UnavailableError
 from modalities.image.infer import VisionItem, VisionReader
 from modalities.image.prepare import sharpness
 from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Reading, Source
 from modalities.text.infer import TextReader
+from modalities.text.prepare import PreparedText
 from modalities.voice.infer import VoiceReader
 from modalities.voice.prepare import decode, segment
 from training.image import items_of
 from training.rows import Row, load, read_bytes
 
 SEED = 20261124
-PER_LABEL = 120  # items of one label and set
+PER_LABEL = 120  # clips or faces of one label and set
+TEXTS_PER_LABEL = 80  # each of them read three times
 TEXT_SETS = ("ewect", "goemotions", "meld", "shopping", "airline")
 VOICE_SETS = ("casia", "ravdess", "nemo", "urdu")
 DAMAGE = (0.0, 0.15, 0.4)  # of characters, or of the way to a blur
 TYPOS = (0.0, 0.0, 0.05)  # of the characters of a typed text, which no feature tells
 SNR_DB = (None, 15.0, 5.0)
-BATCH = 32
+BATCH = 256  # texts, of which those of similar length are read together
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +55,16 @@ class Labelled:
 
 def readings(split: str, weights: Path) -> list[Labelled]:
     """Readings of a split's items by the modality checkpoints in `weights`, damaged and not."""
-    rng = random.Random(f"{SEED}/{split}")
     return [
-        *_texts(split, TextReader.load(weights / "text.safetensors"), rng),
-        *_voices(split, VoiceReader.load(weights / "voice.safetensors"), rng),
-        *_faces(split, VisionReader.load(weights / "image.safetensors"), rng),
+        *_texts(split, TextReader.load(weights / "text.safetensors"), _draws("text", split)),
+        *_voices(split, VoiceReader.load(weights / "voice.safetensors"), _draws("voice", split)),
+        *_faces(split, VisionReader.load(weights / "image.safetensors"), _draws("image", split)),
     ]
+
+
+def _draws(part: str, split: str) -> random.Random:
+    """Of one part alone, so that its readings hang on no other's."""
+    return random.Random(f"{SEED}/{part}/{split}")
 
 
 class Composer:
@@ -73,8 +81,9 @@ class Composer:
             self._by_sentiment.setdefault((source, item.sentiment), []).append(item)
 
     def any(self, n_items: int, contradictory: float) -> list[list[Labelled]]:
-        """Items of one to five sources drawn anew for each: modality dropout."""
-        counts = self._rng.choices((1, 2, 3, 4, 5), (2, 2, 1, 1, 1), k=n_items)
+        """Items of two to five sources drawn anew for each: modality dropout. Of one alone there
+        is nothing to learn."""
+        counts = self._rng.choices((2, 3, 4, 5), (2, 1, 1, 1), k=n_items)
         return [
             self._item(self._rng.sample(tuple(Source), count), contradictory) for count in counts
         ]
@@ -100,7 +109,7 @@ class Composer:
         return [self._draw(source, of) for source, of in zip(sources, labels, strict=True)]
 
     def _draw_label(self) -> int:
-        """Sentiments evenly, so that the pool's bias favours none, and an emotion within it; and,
+        """Sentiments evenly, so that the pool learns to favour none, and an emotion within it; and,
         as often as an emotion by chance, surprise, which has no sentiment of its own."""
         if self._rng.random() < 1 / len(EMOTIONS):
             return EMOTIONS.index("surprise")
@@ -134,32 +143,35 @@ def _labelled(row: Row, reading: Reading) -> Labelled:
     return Labelled(reading, row.emotion_index, row.sentiment_index, origin)
 
 
-def _sample(rows: Iterable[Row], rng: random.Random) -> list[Row]:
-    """At most PER_LABEL rows of each label of ours."""
-    by_label: dict[str, list[Row]] = {}
+def _sample(rows: Iterable[Row], most: int, rng: random.Random) -> list[Row]:
+    """At most `most` rows of each label of ours."""
+    by_label: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
         if row.emotion or row.sentiment:
-            by_label.setdefault(row.label, []).append(row)
+            by_label.setdefault((row.emotion_index, row.sentiment_index), []).append(row)
     return [
         row
-        for label in sorted(by_label)
-        for row in rng.sample(by_label[label], min(PER_LABEL, len(by_label[label])))
+        for _, alike in sorted(by_label.items())
+        for row in rng.sample(alike, min(most, len(alike)))
     ]
 
 
 def _texts(split: str, reader: TextReader, rng: random.Random) -> Iterator[Labelled]:
     """Text as typed, as transcribed and as read by OCR; the two latter lose characters, and
     their confidence tells roughly how many."""
-    drawn: list[tuple[Row, Source, float, str]] = []
+    drawn: list[tuple[Row, Source, float, PreparedText]] = []
     for name in TEXT_SETS:
-        for row in _sample(load("text", name, split), rng):
+        for row in _sample(load("text", name, split), TEXTS_PER_LABEL, rng):
             for source in (Source.TEXT, Source.TRANSCRIPT, Source.IMAGE_TEXT):
                 rate = rng.choice(TYPOS if source is Source.TEXT else DAMAGE)
                 kept = "".join(c for c in row.content if rng.random() >= rate).strip()
-                drawn.append((row, source, rate, kept or row.content))
+                # The service would not read what is refused here, either.
+                with suppress(InputError, UnavailableError):
+                    prepared = reader.prepare(kept or row.content, row.before)
+                    drawn.append((row, source, rate, prepared))
     for start in range(0, len(drawn), BATCH):
         chunk = drawn[start : start + BATCH]
-        found = reader.infer([reader.prepare(text) for *_, text in chunk])
+        found = reader.infer([prepared for *_, prepared in chunk])
         for (row, source, rate, _), reading in zip(chunk, found, strict=True):
             confidence = min(1.0, max(0.0, 1 - rate + rng.gauss(0, 0.05)))
             quality = reading.quality
@@ -174,20 +186,24 @@ def _voices(split: str, reader: VoiceReader, rng: random.Random) -> Iterator[Lab
     """Clips through the service's own segmentation, clean and in white noise."""
     noise = np.random.default_rng(rng.randrange(2**32))
     for name in VOICE_SETS:
-        for row in _sample(load("voice", name, split), rng):
+        for row in _sample(load("voice", name, split), PER_LABEL, rng):
             wave = decode(read_bytes(row.content), max_duration_s=60).samples
             snr_db = rng.choice(SNR_DB)
             if snr_db is not None:
                 power = float(np.square(wave).mean()) / 10 ** (snr_db / 10)
                 wave = wave + noise.normal(0, power**0.5, len(wave)).astype(np.float32)
             segments = segment(wave)
-            if segments:
-                results = [result.reading for result in reader.infer(segments)]
-                yield _labelled(row, combine(results, [s.duration_s for s in segments]))
+            felt = [
+                (result.emotion, one.duration_s)
+                for one, result in zip(segments, reader.infer(segments), strict=True)
+                if result.emotion
+            ]
+            if felt:
+                yield _labelled(row, combine(*map(list, zip(*felt, strict=True))))
 
 
 def _faces(split: str, reader: VisionReader, rng: random.Random) -> Iterator[Labelled]:
-    rows = _sample(load("image", "fer", split), rng)
+    rows = _sample(load("image", "fer", split), PER_LABEL, rng)
     for row, item in zip(rows, items_of(rows, reader.dims.size), strict=True):
         pixels = _blur(item.pixels, rng.choice(DAMAGE))
         quality = replace(item.quality, sharpness=sharpness(pixels))

@@ -1,4 +1,4 @@
-"""bf16 while a text encoder trains, on processors that multiply it several times as fast as fp32.
+"""bf16 while a text encoder trains, on processors that multiply it faster than fp32.
 
 Weights, norms, losses and the optimiser stay in fp32; so is what is validated and served.
 """
@@ -42,9 +42,10 @@ AttentionMaskInterface.register(IN_FP32, sdpa_mask)
 @contextmanager
 def fastest(encoder: Any) -> Iterator[torch.dtype]:
     """What `encoder`, one of transformers', trains in within this context: bf16 on a CPU that has
-    AMX, else fp32; a GPU is `fit`'s own matter."""
+    AMX or AVX-512 for it, else fp32; a GPU is `fit`'s own matter."""
     on_cpu = next(encoder.parameters()).device.type == "cpu"
-    if not (on_cpu and torch.cpu.get_capabilities().get("amx_bf16")):
+    can = torch.cpu.get_capabilities()
+    if not (on_cpu and (can.get("amx_bf16") or can.get("avx512_bf16"))):
         yield torch.float32
         return
     usual = encoder.config._attn_implementation

@@ -11,8 +11,12 @@ from pathlib import Path
 from fusion.labels import our_labels
 from modalities.errors import InputError
 from modalities.reading import EMOTIONS, SENTIMENTS
+from modalities.text.prepare import MOST_TURNS, Turn
 from training.data import data_dir, load_splits, read_table, speech_rows, text_rows
+from training.sets import DRAWN
 
+# Nothing is trained on these: customers of real companies, and pairs that negation turns.
+EVALUATED = ("maia_support_eval", "germeval2017_bahn_de", "imdb_contrast_sets")
 FACES, STICKERS = "faces/fer2013_48x48.zip", "stickers/stickers.zip"
 
 
@@ -34,6 +38,7 @@ class Row:
     source: str = ""  # a set's own division: EWECT's topic, a shop's category
     line: int = 0  # in the manifest, the header being 1
     part: str = "text"  # "text", "voice" or "image": how `content` is to be read
+    before: tuple[Turn, ...] = ()  # what was said before it, where it is a turn of a dialogue
 
     @property
     def emotion_index(self) -> int:
@@ -111,22 +116,41 @@ def labelled(rows: Sequence[Row], sentiments: Sequence[str] = ()) -> list[Row]:
 
 def _text(name: str) -> list[Row]:
     table = [row for row in text_rows(name) if row["text"].strip()]
-    rows = [
-        Row(
-            name,
-            row["text"].strip(),
-            row["split"],
-            row["label"],
-            language=row["lang"],
-            speaker=row.get("speaker", ""),
-            gender=row.get("gender", ""),
-            # MELD numbers its dialogues anew in each split.
-            dialogue=f"{row['split']}/{row['dialogue']}" if "dialogue" in row else "",
-            source=row.get("topic") or row.get("cat") or "",
+    # MELD numbers its dialogues anew in each split.
+    dialogues = [f"{row['split']}/{row['dialogue']}" if "dialogue" in row else "" for row in table]
+    writers = [_writer(row) for row in table]
+    rows = []
+    for i, row in enumerate(table):
+        near = range(max(0, i - MOST_TURNS), i) if dialogues[i] else ()
+        before = [
+            Turn(writers[j] == writers[i], table[j]["text"].strip())
+            for j in near
+            if dialogues[j] == dialogues[i]
+        ]
+        rows.append(
+            Row(
+                name,
+                row["text"].strip(),
+                row["split"],
+                row["label"],
+                language=row["lang"],
+                speaker=row.get("speaker", ""),
+                gender=row.get("gender", ""),
+                dialogue=dialogues[i],
+                source=row.get("topic")
+                or row.get("cat")
+                or row.get("src")
+                or row.get("kind")
+                or "",
+                before=tuple(before),
+            )
         )
-        for row in table
-    ]
     return labelled(rows, [row.get("sentiment", "") for row in table])
+
+
+def _writer(row: Mapping[str, str]) -> tuple[str, ...]:
+    """Whoever says a turn, as far as the set tells: CPED has their gender and age alone."""
+    return tuple(row.get(name, "") for name in ("speaker", "gender", "age"))
 
 
 def _speech(name: str) -> list[Row]:
@@ -170,15 +194,15 @@ def _stickers(name: str) -> list[Row]:
 
 Loader = Callable[[str], list[Row]]
 SETS: Mapping[str, Mapping[str, Loader]] = {
-    "text": dict.fromkeys(
-        ("ewect", "weibo_moods", "cped", "goemotions", "meld", "shopping", "waimai", "airline"),
-        _text,
+    "text": dict.fromkeys((*DRAWN, *EVALUATED), _text),
+    "voice": dict.fromkeys(
+        ("casia", "ravdess", "nemo", "urdu", "koemo", "emospeech", "turev"), _speech
     ),
-    "voice": dict.fromkeys(("casia", "ravdess", "nemo", "urdu"), _speech),
     "image": {"fer": _faces, "stickers": _stickers},
 }
 
 
 def sets_of(part: str) -> Sequence[str]:
-    """The sets that the embedded bundle's `part` is trained on."""
-    return tuple(SETS[part])
+    """The sets that the embedded bundle's `part` is trained on: no stickers, whose mood is in their
+    words as much as in what is drawn."""
+    return tuple(name for name in SETS[part] if name not in (*EVALUATED, "stickers"))

@@ -1,105 +1,89 @@
-"""The text recipe: an encoder and a wide path, each multi-task over the text sets, then pooled.
+"""The text recipe: multilingual E5 with two heads, fine-tuned over all text sets at once.
 
-Every set teaches the heads it has labels for: an emotion through a softmax over the classes
-that the set can hold (EWECT has no disgust: it must not teach that nothing is), a sentiment
-through all three. The two paths err differently, and better so when neither has seen the other's
-answers on `train`: they learn apart, and `dev` says how much each counts. Adapters go beside
-both.
+Every set teaches the heads it has labels for, each through a softmax over the classes that its
+labels can say (EWECT has no disgust: it must not teach that nothing is). The shipped weights are
+made in stages, each with a schedule of its own: what people feel in general, then the project's
+own messages and conversations of customers beside it, all of it on terms that allow commercial use;
+then every set there is, twice; then, at half the rate, more messages of customers, about more
+things. With `permissive` these last three are left out.
 """
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
-from torch import Tensor, nn
-from torch.nn import functional as F
+from tokenizers import Tokenizer
+from torch import Tensor
 
 from modalities import checkpoint
-from modalities.errors import InputError
+from modalities.errors import InputError, UnavailableError
 from modalities.model import infer_all
 from modalities.reading import EMOTIONS, SENTIMENTS, stacked
 from modalities.text.infer import TextReader
 from modalities.text.model import TextModel, pad
-from training.adapt import WideAdapter, adapt, merged, trained_share
-from training.calibrate import fit_pool
+from modalities.text.prepare import PreparedText, Window
+from training import e5
+from training.adapt import adapt, merged, trained_share
+from training.calibrate import fit_temperature
 from training.loop import Recipe, fingerprint, fit
-from training.options import Options
+from training.options import Options, is_published
 from training.precision import fastest
-from training.rows import Row, held_emotions
-from training.text_base import start
+from training.rows import Row
+from training.sets import DRAWN, TERMS
+from training.text_base import layers_of, start
 from training.text_examples import (
-    SENTIMENT_WEIGHT,
     Batch,
     Example,
     batches,
+    class_weights,
     examples,
-    weigh,
+    labels,
+    labels_said,
+    sample,
 )
-from training.wide import Targets, fit_wide
 
-SEED = 20261124
-PRETRAINING_EPOCHS = 4
-SCRATCH = Recipe(epochs=3, learning_rate=3e-4, patience=3, seed=SEED)
+SEED = 20261130
+
+
+class Stage(NamedTuple):
+    """How long and how hard a stage trains; what a round draws is in `training.sets.DRAWN`."""
+
+    rounds: int
+    learning_rate: float = 1e-4
+    kept: float = 0.0  # share of the weights before it in the mean that it ends with
+
+
+STAGES: Mapping[str, Stage] = {
+    "general": Stage(5),
+    "customers": Stage(8),
+    "everything": Stage(8),
+    "longer": Stage(7),
+    # The mean forgets less of the other sets (Wortsman et al., CVPR 2022, section 3).
+    "broader": Stage(5, 5e-5, kept=0.5),
+}
+BEYOND_COMMERCIAL = ("everything", "longer", "broader")
+SHIPPED = Recipe(epochs=1, learning_rate=1, weight_decay=0.01, patience=99, seed=SEED)
 # Of an encoder 768 wide; narrower ones take larger steps (Yang et al., "Tensor programs V", 2021).
-FINE_TUNING = Recipe(epochs=6, learning_rate=6.5e-5, patience=2, seed=SEED)
+FINE_TUNING = Recipe(epochs=4, learning_rate=4e-5, patience=2, seed=SEED)
 ADAPTERS = Recipe(epochs=20, learning_rate=1e-3, patience=4, seed=SEED)
-WIDE_STRENGTH, WIDE_ITERATIONS = 0.1, 60
-# Reviews are long, many and easy: fewer of them spare the deep path half of its time.
-DEEP_WEIGHT = {"shopping": 0.3}
+LAYER_DECAY = 0.92  # of the learning rate, a layer down
+HEAD_RATE = 3.0
+FROZEN = 3  # lowest layers of the shipped encoder that keep E5's weights on a CPU
+SMOOTHING = 0.05  # of the labels, Szegedy et al., CVPR 2016
+DEV_ROWS = 150  # of each set, to judge a round by
+CALIBRATION_ROWS = 1000
 
-
-BothHeads = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # ids, mask → both heads' logits
-
-
-def loss(path: BothHeads, model: TextModel, batch: Batch) -> Tensor:
-    """Weighted cross-entropy of both heads by `path`, the mean over the batch."""
-    device = model.emotion_head.weight.device
-    ids, mask = pad([item.window for item in batch.items], model.dims.pad_id)
-    sentiment, emotions = possible(path(ids.to(device), mask.to(device)), batch.items)
-    total = torch.zeros((), device=device)
-    for logits, targets, weight in (
-        (emotions, [item.emotion for item in batch.items], batch.emotion_weight),
-        (sentiment, [item.sentiment for item in batch.items], batch.sentiment_weight),
-    ):
-        # A head without a label in the batch gets no gradient at all, so its weights rest.
-        if any(target >= 0 for target in targets):
-            each = F.cross_entropy(
-                logits, torch.tensor(targets, device=device), ignore_index=-1, reduction="none"
-            )
-            total = total + (each * weight.to(device)).mean()
-    return total
-
-
-def possible(said: tuple[Tensor, Tensor], items: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    """Logits (n, 3) and (n, 7) in fp32, emotions that an item's set cannot hold ruled out."""
-    sentiment, emotions = said
-    allowed = torch.tensor([item.allowed for item in items], device=emotions.device)  # (n, 7)
-    return sentiment.float(), emotions.float().masked_fill(~allowed, -1e4)
-
-
-def logits(
-    path: BothHeads,
-    model: TextModel,
-    items: Sequence[Example],
-) -> tuple[Tensor, Tensor]:
-    """(n, 3) sentiment and (n, 7) emotion logits by `path`, in the order of `items`."""
-    device = model.emotion_head.weight.device
-    order = sorted(range(len(items)), key=lambda i: len(items[i].window))
-    sentiment, emotions = torch.empty(len(items), 3), torch.empty(len(items), len(EMOTIONS))
-    with torch.inference_mode():
-        for rows in _chunks(order, 128):
-            ids, mask = pad([items[i].window for i in rows], model.dims.pad_id)
-            s, e = path(ids.to(device), mask.to(device))
-            sentiment[rows], emotions[rows] = s.float().cpu(), e.float().cpu()
-    return sentiment, emotions
+Logits = tuple[Tensor, Tensor]  # sentiments (n, 3) and emotions (n, 7)
 
 
 def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> None:
@@ -108,185 +92,245 @@ def train(rows: Sequence[Row], run_dir: Path, out: Path, options: Options) -> No
     Raises InputError where a split has no labelled row, and what `text_base.start` raises.
     """
     learned, judged = ([row for row in rows if row.split == split] for split in ("train", "dev"))
-    texts = [row.content for row in learned]
-    model, tokenizer = start(options.base, texts, run_dir, PRETRAINING_EPOCHS, SEED)
-    held = held_emotions(rows)
+    model, tokenizer = start(options.base, SEED)
+    said = labels_said(rows)
     train_items, dev_items = (
-        examples(part, held, tokenizer, model.dims) for part in (learned, judged)
+        examples(part, said, tokenizer, model.dims) for part in (learned, judged)
     )
     if not train_items or not dev_items:
         raise InputError("no row with a label of ours in train, or none in dev", "data")
     model.to(options.device)
-
-    share = fit_deep(model, train_items, dev_items, run_dir, options)
-    bias = torch.zeros(len(SENTIMENTS) + len(EMOTIONS))
-    if options.peft is None:
-        bias = fit_wide(model.wide, wide_targets(train_items), WIDE_STRENGTH, WIDE_ITERATIONS)
-    pool_paths(model, bias, dev_items)
-    dev_figure(logits(_both(model), model, dev_items), dev_items)
-    checkpoint.save(
-        out,
-        model.dims,
-        model.state_dict(),
-        tokenizer=tokenizer.to_str(),
-        recipe={
-            "base": options.base,
-            "sets": sorted({item.data_set for item in train_items}),
-            "rows": len(train_items),
-            "seed": SEED,
-            "trained_share": share,
-        },
-    )
+    if options.base is None and all(item.data_set in DRAWN for item in train_items):
+        made = fit_stages(model, tokenizer, train_items, dev_items, run_dir, options)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made, out)
+        return
+    recipe = ADAPTERS if options.peft else FINE_TUNING
+    encoder: Any = model.encoder
+    rate = recipe.learning_rate * 768 / encoder.config.hidden_size
+    recipe = replace(recipe, learning_rate=rate).chosen(options)
+    fit_model(model, train_items, dev_items, {}, recipe, run_dir, options)
+    calibrate(model, sample(dev_items, CALIBRATION_ROWS, SEED))
+    save(out, model, tokenizer, train_items, options)
 
 
-def fit_deep(
+def fit_stages(
     model: TextModel,
+    tokenizer: Tokenizer,
     train_items: Sequence[Example],
     dev_items: Sequence[Example],
     run_dir: Path,
     options: Options,
-) -> float:
-    """Train the deep path and keep what is best on `dev`; returns the share of the parameters that
-    train, the wide path's included. With adapters both paths train here, each by its own loss, and
-    what is best together is kept, the adapters folded in."""
-    learned, answered = [_deep(model)], _deep(model)
-    if options.peft is not None:
-        model.wide = WideAdapter(model.wide, [item.window for item in train_items])
-        learned, answered = [_deep(model), _wide(model)], _both(model)
+) -> Path:
+    """Go through STAGES; each leaves a calibrated checkpoint, and the last one's is returned."""
+    if options.device == "cpu" and not options.freeze:
+        options = replace(options, freeze=FROZEN)
+    made = run_dir
+    for stage, (rounds, rate, kept) in STAGES.items():
+        counts = {name: getattr(drawn, stage) for name, drawn in DRAWN.items()}
+        learned, judged = (
+            [i for i in part if counts[i.data_set]] for part in (train_items, dev_items)
+        )
+        # The last stages are there for the sets whose terms are narrower than the others'.
+        only_commercial = all(TERMS[item.data_set].commercial for item in learned)
+        if not learned or (stage in BEYOND_COMMERCIAL and only_commercial):
+            continue
+        recipe = replace(SHIPPED, epochs=rounds, learning_rate=rate).chosen(options)
+        before = copy.deepcopy(model) if kept else model
+        fit_model(model, learned, judged, counts, recipe, run_dir / stage, options)
+        with torch.no_grad():
+            for now, then in zip(model.parameters(), before.parameters(), strict=True):
+                now.lerp_(then, kept)
+        calibrated = copy.deepcopy(model)
+        calibrate(calibrated, sample(judged, CALIBRATION_ROWS, SEED))
+        made = run_dir / f"{stage}.safetensors"
+        save(made, calibrated, tokenizer, learned, options)
+    return made
+
+
+def save(
+    out: Path, model: TextModel, tokenizer: Tokenizer, items: Sequence[Example], options: Options
+) -> None:
+    """Write the checkpoint, with what it was made of."""
+    from_ours = options.base is not None and not is_published(options.base)
+    checkpoint.save(
+        out,
+        model.dims,
+        model.state_dict(),
+        eight_bits=not from_ours,  # a short run on top of ours moves weights by less than a step
+        tokenizer=tokenizer.to_str(),
+        recipe={
+            "base": options.base or e5.NAME,
+            "sets": sorted({item.data_set for item in items}),
+            "rows": len(items),
+            "seed": SEED,
+        },
+    )
+
+
+def fit_model(
+    model: TextModel,
+    train_items: Sequence[Example],
+    dev_items: Sequence[Example],
+    counts: dict[str, int],
+    recipe: Recipe,
+    run_dir: Path,
+    options: Options,
+) -> None:
+    """Train by rounds that draw `counts` rows of each set, and keep what is best on `dev`; layers
+    are frozen and adapters added and folded in as `options` ask for."""
+    weights = class_weights(train_items)
+
+    def drawn(turn: int) -> list[Batch]:
+        return batches(train_items, weights, counts, turn, SEED)
+
+    steps = min(len(drawn(turn)) for turn in range(recipe.epochs))
+    torch.manual_seed(SEED)  # adapters start at random
     encoder: Any = model.encoder
-    recipe = SCRATCH
-    if options.base is not None:
-        recipe = ADAPTERS if options.peft else FINE_TUNING
-        rate = recipe.learning_rate * 768 / encoder.config.hidden_size
-        recipe = replace(recipe, learning_rate=rate)
-    recipe = recipe.chosen(options)
-    weights = weigh(train_items, 0.5, SENTIMENT_WEIGHT | DEEP_WEIGHT)
-    steps = min(len(batches(train_items, weights, SEED + n)) for n in range(recipe.epochs))
-    layers = next(
-        part
-        for part in encoder.modules()
-        if isinstance(part, nn.ModuleList) and len(part) == encoder.config.num_hidden_layers
-    )
-    torch.manual_seed(SEED)  # the adapters start at random
     model.encoder = adapt(
-        encoder, list(layers), [encoder.embeddings], options, steps * recipe.epochs
+        encoder, layers_of(encoder), [encoder.embeddings], options, steps * recipe.epochs
     )
-    share = trained_share(model)
+    judged = sample(dev_items, DEV_ROWS, SEED)
     print(
-        f"{sum(p.numel() for p in model.parameters()):,} parameters, "
-        f"{share:.1%} of them trained; {len(train_items):,} rows",
+        f"{run_dir.name}: {sum(p.numel() for p in model.parameters()):,} parameters, "
+        f"{trained_share(model):.1%} of them trained",
         flush=True,
     )
-    model.wide.table.requires_grad_(False)  # `fit_wide` fits it, not the steps here
     with fastest(encoder) as precision:
         fit(
             model,
-            batches=lambda epoch: batches(train_items, weights, SEED + epoch)[:steps],
+            batches=lambda turn: drawn(turn)[:steps],
             steps_per_epoch=steps,
-            loss=lambda batch: torch.stack([loss(path, model, batch) for path in learned]).sum(),
-            validate=lambda: dev_figure(logits(answered, model, dev_items), dev_items),
+            loss=lambda batch: loss(model, batch),
+            validate=lambda: dev_figure(model, judged),
             recipe=recipe,
-            run_dir=run_dir / "deep",
-            inputs=fingerprint(train_items, dev_items, options.base, options.freeze, options.peft),
+            run_dir=run_dir,
+            inputs=fingerprint(train_items, counts, options.base, options.freeze, options.peft),
             precision=precision,
+            rate_of=_rates(model),
         )
     model.encoder = merged(model.encoder)
-    if isinstance(model.wide, WideAdapter):
-        model.wide = model.wide.folded()
-    return share
+    model.requires_grad_(True)
 
 
-def wide_targets(items: Sequence[Example], balance: float = 1.0) -> Targets:
-    """What the wide path learns from: every window of a text, by its share of the tokens;
-    `balance` as `weigh` has it."""
-    weights = weigh(items, balance, SENTIMENT_WEIGHT)
-    of = np.repeat(np.arange(len(items)), [len(item.windows) for item in items])  # window → item
-    windows = [window for item in items for window in item.windows]
-    lengths = np.array([len(window) for window in windows], float)
-    share = lengths / np.bincount(of, lengths)[of]
-    return Targets(
-        windows=windows,
-        labels=(
-            np.array([item.sentiment for item in items])[of],
-            np.array([item.emotion for item in items])[of],
-        ),
-        weights=(weights.sentiment[of] * share, weights.emotion[of] * share),
-        allowed=np.array([item.allowed for item in items])[of],
-    )
+def _rates(model: TextModel) -> Callable[[str], float]:
+    """Learning rates fall with depth (Howard & Ruder, ACL 2018, section 3.2)."""
+    layers = layers_of(model.encoder)
+    depth = {
+        id(p): len(layers) - 1 - at for at, layer in enumerate(layers) for p in layer.parameters()
+    }
+    of = dict(model.named_parameters())
+
+    def rate(name: str) -> float:
+        if not name.startswith("encoder."):
+            return HEAD_RATE
+        return LAYER_DECAY ** depth.get(id(of[name]), len(layers))
+
+    return rate
 
 
-def pool_paths(model: TextModel, bias: Tensor, items: Sequence[Example]) -> None:
-    """Scale both paths so that their sum is calibrated on `items`: a log-opinion pool a head."""
-    deep, wide = (logits(path, model, items) for path in (_deep(model), _wide(model)))
-    sizes = [len(SENTIMENTS), len(EMOTIONS)]
-    allowed = torch.tensor([item.allowed for item in items])
-    weights = weigh(items, 0.0, SENTIMENT_WEIGHT)
-    columns = 0
-    for head, layer, deep_part, wide_part, bias_part in zip(
-        ("sentiment", "emotion"),
-        (model.sentiment_head, model.emotion_head),
-        deep,
-        wide,
-        bias.split(sizes),
-        strict=True,
+def loss(model: TextModel, batch: Batch) -> Tensor:
+    """Weighted cross-entropy of both heads, the mean over the batch."""
+    device = model.emotion_head.weight.device
+    ids, part = (x.to(device) for x in pad(batch.windows, model.dims.pad_id))
+    *targets, of_sentiment, of_emotion = labels(batch.items)
+    total = torch.zeros((), device=device)
+    answers = model(ids, part)[:2]
+    for logits, target, possible, weight in zip(
+        answers, targets, (of_sentiment, of_emotion), batch.weights, strict=True
     ):
-        target = torch.tensor([getattr(item, head) for item in items])
-        here = slice(columns, columns + sizes[head == "emotion"])
-        columns = here.stop
-        counts = torch.from_numpy(getattr(weights, head))
-        if not counts.any():
+        # A head without a label in the batch gets no gradient at all, so its weights rest.
+        if (target >= 0).any():
+            each = cross_entropy(logits.float(), target.to(device), possible.to(device))
+            total = total + (each * weight.to(device)).mean()
+    return total
+
+
+def cross_entropy(logits: Tensor, target: Tensor, possible: Tensor) -> Tensor:
+    """(n,) of logits (n, c) against the classes `target` (n,), −1 for none, among those that are
+    `possible` (n, c); a share of SMOOTHING is spread over these."""
+    log_p = logits.masked_fill(~possible, -1e4).log_softmax(-1)
+    right = -log_p.gather(-1, target.clamp_min(0).unsqueeze(-1)).squeeze(-1)
+    evenly = -(log_p * possible).sum(-1) / possible.sum(-1)
+    return ((1 - SMOOTHING) * right + SMOOTHING * evenly) * (target >= 0)
+
+
+@torch.inference_mode()
+def answer(model: TextModel, items: Sequence[Example]) -> Logits:
+    """Of the items in their order, with what was said before; what their sets cannot say is ruled
+    out."""
+    device = model.emotion_head.weight.device
+    windows = [item.after or item.alone for item in items]
+    order = sorted(range(len(items)), key=lambda i: len(windows[i].ids))
+    sentiment, emotions = torch.empty(len(items), 3), torch.empty(len(items), len(EMOTIONS))
+    for rows in _chunks(order, windows):
+        ids, part = pad([windows[i] for i in rows], model.dims.pad_id)
+        s, e, _ = model(ids.to(device), part.to(device))
+        sentiment[rows], emotions[rows] = s.float().cpu(), e.float().cpu()
+    *_, of_sentiment, of_emotion = labels(items)
+    return sentiment.masked_fill(~of_sentiment, -1e4), emotions.masked_fill(~of_emotion, -1e4)
+
+
+def calibrate(model: TextModel, items: Sequence[Example]) -> None:
+    """Divide each head by the temperature of its answers to `items`."""
+    model.eval()
+    heads = (model.sentiment_head, model.emotion_head)
+    for name, head, logits, target in zip(
+        ("sentiment", "emotion"), heads, answer(model, items), labels(items)[:2], strict=True
+    ):
+        if (target < 0).all():
             continue
-        experts = torch.stack([deep_part, wide_part + bias_part])  # (2, n, c)
-        if head == "emotion":
-            experts = experts.masked_fill(~allowed, -1e4)
-        weight = fit_pool(experts, target, counts).float()
-        print(f"{head}: deep × {weight[0]:.2f} + wide × {weight[1]:.2f}", flush=True)
+        temperature = fit_temperature(logits, target)
+        print(f"{name}: temperature {temperature:.2f}", flush=True)
         with torch.no_grad():
-            layer.weight *= weight[0]
-            layer.bias.mul_(weight[0]).add_(weight[1] * bias_part.to(layer.bias.device))
-            model.wide.table.weight[:, here] *= weight[1]
+            head.weight.div_(temperature)
+            head.bias.div_(temperature)
 
 
-def dev_figure(answered: tuple[Tensor, Tensor], items: Sequence[Example]) -> float:
-    """Mean macro-F1 over the sets: emotions where a set has them, else sentiment."""
-    sentiment, emotions = answered
+def dev_figure(model: TextModel, items: Sequence[Example]) -> float:
+    """Mean macro-F1 over the sets, of each by the heads that at least half of its rows have."""
+    answers = dict(zip(("sentiment", "emotion"), answer(model, items), strict=True))
     by_set: dict[str, list[int]] = defaultdict(list)
     for index, item in enumerate(items):
         by_set[item.data_set].append(index)
     figures = {}
     for name, rows in by_set.items():
-        scores, head = emotions, "emotion"
-        if all(items[i].emotion < 0 for i in rows):
-            scores, head = sentiment, "sentiment"
-        rows = [i for i in rows if getattr(items[i], head) >= 0]
-        truth = torch.tensor([getattr(items[i], head) for i in rows])
-        seen = torch.isin(torch.arange(scores.shape[1]), truth)
-        answer = scores[rows].masked_fill(~seen, -torch.inf).argmax(-1)
-        figures[name] = float(f1_score(truth.numpy(), answer.numpy(), average="macro"))
+        for head, scores in answers.items():
+            labelled = [i for i in rows if getattr(items[i], head) >= 0]
+            if 2 * len(labelled) < len(rows):
+                continue
+            truth = torch.tensor([getattr(items[i], head) for i in labelled])
+            seen = torch.isin(torch.arange(scores.shape[1]), truth)
+            answered = scores[labelled].masked_fill(~seen, -torch.inf).argmax(-1)
+            figure = f1_score(truth.numpy(), answered.numpy(), average="macro")
+            figures[f"{name} {head}"] = float(figure)
     print("dev macro-F1: " + ", ".join(f"{n} {f:.3f}" for n, f in figures.items()), flush=True)
     return float(np.mean(list(figures.values())))
 
 
 def predict(path: Path, rows: Sequence[Row]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """The service's own reading of rows: log-probabilities (n, 3) and (n, 7), in their order."""
+    """The service's own reading of rows, with what was said before them: log-probabilities (n, 3)
+    and (n, 7), in their order; even ones for what is not read."""
     reader = TextReader.load(path)
-    readings = infer_all(reader, [reader.prepare(row.content) for row in rows], 64)
-    return stacked(readings)
+    items: list[PreparedText | None] = []
+    for row in rows:
+        try:
+            items.append(reader.prepare(row.content, row.before))
+        except (InputError, UnavailableError):
+            items.append(None)
+    read = [place for place, item in enumerate(items) if item is not None]
+    sentiment, emotions = (
+        np.full((len(rows), n), -np.log(n)) for n in (len(SENTIMENTS), len(EMOTIONS))
+    )
+    found = stacked(infer_all(reader, [item for item in items if item is not None], 64))
+    sentiment[read], emotions[read] = found
+    return sentiment, emotions
 
 
-def _both(model: TextModel) -> BothHeads:
-    return lambda ids, mask: model(ids, mask)[:2]
-
-
-def _deep(model: TextModel) -> BothHeads:
-    return lambda ids, mask: model.deep(ids, mask)[:2]
-
-
-def _wide(model: TextModel) -> BothHeads:
-    sizes = [len(SENTIMENTS), len(EMOTIONS)]
-    return lambda ids, mask: model.wide(ids, mask).split(sizes, -1)
-
-
-def _chunks(order: list[int], size: int) -> Iterator[list[int]]:
-    for first in range(0, len(order), size):
+def _chunks(order: list[int], windows: Sequence[Window]) -> Iterator[list[int]]:
+    """Runs of `order`, which goes by length, of at most about 4,096 tokens."""
+    first = 0
+    while first < len(order):
+        size = max(1, 4096 // len(windows[order[first]].ids))
         yield order[first : first + size]
+        first += size

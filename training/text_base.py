@@ -1,42 +1,39 @@
-"""What a text model starts from: nothing, a checkpoint of ours, or a published encoder."""
+"""What a text model starts from: multilingual E5, a checkpoint of ours, or a published encoder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer
 
 import weights
 from modalities import checkpoint
 from modalities.errors import InputError, UnavailableError
 from modalities.text.model import TextDimensions, TextModel, without_pooler
+from training import e5, vocabulary
 from training.options import is_published
-from training.pretrain import pretrain
 
-N_VOCAB = 10_000
 N_CTX = 128
-N_BUCKETS = 1 << 19
-EMOJI = r"[\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}\x{2B00}-\x{2BFF}]"
 # Families whose first position is the one after the padding's own.
 COUNT_FROM_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert")
 
 
-def start(
-    base: str | None, texts: Sequence[str], run_dir: Path, pretraining_epochs: int, seed: int
-) -> tuple[TextModel, Tokenizer]:
+def start(base: str | None, seed: int) -> tuple[TextModel, Tokenizer]:
     """The model to train and its tokenizer.
 
-    base   None: a tokenizer and a BERT pre-trained on `texts`; "embedded" or the file of one of
-           our checkpoints; else the name or folder of an encoder as transformers saves it
+    base   None: multilingual E5, its vocabulary cut (`training.vocabulary`); "embedded" or the file
+           of one of our checkpoints; else the name or folder of an encoder as transformers saves it
 
     Raises UnavailableError where it cannot be read or fetched, InputError where it is no encoder
     with a fast tokenizer.
     """
     if base is None:
-        return _scratch(texts, run_dir, pretraining_epochs, seed)
+        return _multilingual(seed)
     if is_published(base):
         return _published(base, seed)
     saved = checkpoint.load(weights.path_of("text") if base == "embedded" else Path(base))
@@ -45,60 +42,36 @@ def start(
     return model, Tokenizer.from_str(saved.extra["tokenizer"])
 
 
-def train_tokenizer(texts: Sequence[str]) -> Tokenizer:
-    """WordPiece; Chinese characters and emoji each stand alone, so that none hides in [UNK]."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.BertNormalizer(strip_accents=False)]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Split(Regex(EMOJI), "isolated")]
-    )
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.WordPieceTrainer(
-            vocab_size=N_VOCAB,
-            min_frequency=3,
-            limit_alphabet=5500,
-            special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
-            show_progress=False,
-        ),
-    )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return tokenizer
+def _multilingual(seed: int) -> tuple[TextModel, Tokenizer]:
+    base = e5.read(e5.fetch())
+    table = base.state["embeddings.word_embeddings.weight"]
+    frame = (base.cls_id, base.sep_id, base.unk_id)
 
+    def tokenizer_of(pieces: Sequence[str], scores: Sequence[float]) -> Tokenizer:
+        return vocabulary.tokenizer_of(
+            pieces, scores, *(pieces.index(base.pieces[i]) for i in frame)
+        )
 
-def _scratch(
-    texts: Sequence[str], run_dir: Path, epochs: int, seed: int
-) -> tuple[TextModel, Tokenizer]:
-    run_dir.mkdir(parents=True, exist_ok=True)
-    tokenizer_file = run_dir / "tokenizer.json"
-    if not tokenizer_file.exists():
-        train_tokenizer(texts).save(str(tokenizer_file))
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    config = BertConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=256,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        intermediate_size=1024,
-        max_position_embeddings=N_CTX,
-        type_vocab_size=1,
-        # A few passes over the texts leave nothing to overfit.
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
-    torch.manual_seed(seed)
-    encoder = BertModel(config, add_pooling_layer=False)
-    pretrain(encoder, tokenizer, texts, N_CTX, epochs, seed, run_dir / "pretrain")
-    config.hidden_dropout_prob = 0.1
-    dims = TextDimensions(config.to_diff_dict(), N_CTX, 0, 1, N_BUCKETS)
-    torch.manual_seed(seed)
-    model = TextModel(dims)
-    model.encoder.load_state_dict(encoder.state_dict())
-    return model, tokenizer
+    whole = tokenizer_of(base.pieces, base.scores.tolist())
+    kept = vocabulary.kept_pieces(len(base.pieces))
+    pieces, scores = [base.pieces[i] for i in kept], [float(base.scores[i]) for i in kept]
+    rows = [table[kept]]
+    for emoji, name in vocabulary.lacking_emoji(pieces):
+        pieces.append(emoji)
+        scores.append(vocabulary.EMOJI_SCORE)
+        rows.append(table[whole.encode(name).ids[1:-1]].mean(0, keepdim=True))
+    state = {**base.state, "embeddings.word_embeddings.weight": torch.cat(rows)}
+    config = {
+        **base.config,
+        "vocab_size": len(pieces),
+        "pad_token_id": pieces.index(base.pieces[base.config["pad_token_id"]]),
+        # The heads keep theirs; few rows come often enough to be learned by heart.
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    unk_id = pieces.index(base.pieces[base.unk_id])
+    model = _with_markers(config, state, N_CTX, config["pad_token_id"], unk_id, seed)
+    return model, tokenizer_of(pieces, scores)
 
 
 def _published(base: str, seed: int) -> tuple[TextModel, Tokenizer]:
@@ -127,11 +100,44 @@ def _published(base: str, seed: int) -> tuple[TextModel, Tokenizer]:
     for name in ("_name_or_path", "architectures", "auto_map", "dtype", "transformers_version"):
         settings.pop(name, None)
     unk_id = -1 if fast.unk_token_id is None else fast.unk_token_id
-    dims = TextDimensions(settings, min(N_CTX, positions), fast.pad_token_id, unk_id, N_BUCKETS)
     tokenizer = Tokenizer.from_str(fast.backend_tokenizer.to_str())
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    torch.manual_seed(seed)
+    state = without_pooler(encoder).state_dict()
+    n_ctx = min(N_CTX, positions)
+    return _with_markers(settings, state, n_ctx, fast.pad_token_id, unk_id, seed), tokenizer
+
+
+def _with_markers(
+    config: dict[str, Any],
+    state: dict[str, Tensor],
+    n_ctx: int,
+    pad_id: int,
+    unk_id: int,
+    seed: int,
+) -> TextModel:
+    """The encoder of `config` and `state` with two tokens more, the markers of turns before."""
+    (table,) = (name for name in state if name.endswith("word_embeddings.weight"))
+    words = state[table]
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(2, words.shape[1], generator=generator) * words.std()
+    n = len(words)
+    dims = TextDimensions(
+        config | {"vocab_size": n + 2}, n_ctx, pad_id, unk_id, same_id=n, other_id=n + 1
+    )
+    torch.manual_seed(seed)  # the heads start at random
     model = TextModel(dims)
-    model.encoder.load_state_dict(without_pooler(encoder).state_dict())
-    return model, tokenizer
+    model.encoder.load_state_dict({**state, table: torch.cat([words, rows])})
+    return model
+
+
+def layers_of(encoder: nn.Module) -> list[nn.Module]:
+    """The layers of one of transformers' encoders, the lowest first."""
+    config: Any = encoder.config
+    return list(
+        next(
+            part
+            for part in encoder.modules()
+            if isinstance(part, nn.ModuleList) and len(part) == config.num_hidden_layers
+        )
+    )

@@ -1,4 +1,4 @@
-"""What a vision encoder starts from: nothing, a checkpoint of ours, or a published one."""
+"""What a vision encoder starts from: FaceRes, a checkpoint of ours, or a published one."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from modalities.image.model import (
     embedded_dimensions,
     without_pooler,
 )
+from training import faceres
 from training.options import is_published
 
 UNSAID = (0.5, 0.5, 0.5)  # mean and deviation of ViT's and SigLIP's, where a base states none
 
 
 def start(base: str | None, dropout: float) -> VisionModel:
-    """The model to train: `base` is None (random), "embedded", a file of ours, or the name or
+    """The model to train: `base` is None (FaceRes), "embedded", a file of ours, or the name or
     folder of a ViT, ResNet, SigLIP or CLIP as transformers saves it.
 
     Raises UnavailableError where it cannot be read or fetched, InputError where it is no vision
     encoder.
     """
     if base is None:
-        return VisionModel(embedded_dimensions(), dropout)
+        model = VisionModel(embedded_dimensions(), dropout)
+        model.backbone.load_state_dict(faceres.read(faceres.fetch()))
+        return model
     if is_published(base):
         return _published(base, dropout)
     saved = checkpoint.load(weights.path_of("image") if base == "embedded" else Path(base))

@@ -128,7 +128,7 @@ def _serving(folder: Path, **settings: object) -> Iterator[str]:
     """`emotion serve` with a store in `folder`, where its log lies, too; its address."""
     store, log = str(folder / "store.db"), folder / "log"
     command = [sys.executable, "-m", "server.cli"]
-    chosen = {"EMOTION_STORE": store, "EMOTION_CPU_THREADS": "1"}
+    chosen = {"EMOTION_STORE": store, "EMOTION_CPU_THREADS": "1", "EMOTION_WHISPER": "none"}
     chosen |= {f"EMOTION_{name.upper()}": str(value) for name, value in settings.items()}
     environment = os.environ | chosen
     subprocess.run([*command, "store", "migrate"], env=environment, check=True)

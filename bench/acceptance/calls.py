@@ -43,6 +43,7 @@ def composed_calls() -> Outcome:
     ]
     held = (
         found.boundaries >= TURNS_WITHIN
+        and found.overlap_ratio is not None
         and abs(found.overlap_ratio - 1) <= OVERLAP_WITHIN
         and found.roles == 1
     )
@@ -70,7 +71,7 @@ def streamed_as_from_file() -> Outcome:
 
 
 async def _from_files(truths: list[Path]) -> list[Any]:
-    settings = Settings()
+    settings = Settings(whisper="none")
     async with Pipeline(models.load(settings), settings) as pipeline:
         return [(await score_turns.from_file(path, pipeline)).utterances for path in truths]
 

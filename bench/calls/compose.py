@@ -28,7 +28,8 @@ from modalities.voice.stream import SAMPLE_RATE_HZ
 from server.analysis import Role
 from training.data import SPEECH_SETS, data_dir, speech_rows
 
-SETS = tuple(name for name in SPEECH_SETS if name != "baved")  # its clips are single words
+SINGLE_WORDS = ("baved", "emospeech", "turev")
+SETS = tuple(name for name in SPEECH_SETS if name not in SINGLE_WORDS)
 ROLES = (Role.CUSTOMER, Role.AGENT)
 TURNS = (8, 12)  # of each side
 EDGE = 1e-4  # power: −40 dB

@@ -52,7 +52,7 @@ def run(seed: int = 0) -> dict[str, Invented]:
 
 
 async def _score(paths: Mapping[str, list[Path]]) -> dict[str, Invented]:
-    settings = Settings()
+    settings = Settings(whisper="none")
     found = {}
     async with Pipeline(models.load(settings), settings) as pipeline:
         for kind, recordings in paths.items():

@@ -48,7 +48,7 @@ class TurnFigures:
     boundaries       share of turns that begin and end within WITHIN_S of their truth
     start_error_s,
     end_error_s      quantiles 5, 50 and 95 % of found less true
-    overlap_ratio    overlap found over true
+    overlap_ratio    overlap found over true; None where no turns overlap
     roles            share of the turns' utterances that have their turn's role
     invented         utterances that belong to no turn: how many, and how many of them have a text
                      or an emotion that the service would rely on
@@ -62,7 +62,7 @@ class TurnFigures:
     boundaries: float
     start_error_s: list[float]
     end_error_s: list[float]
-    overlap_ratio: float
+    overlap_ratio: float | None
     roles: float
     invented: dict[str, int]
     customer_turns: dict[str, float]
@@ -80,7 +80,7 @@ class Difference:
 
 async def score(truths: Sequence[Path]) -> TurnFigures:
     """Through the path of recordings, with the embedded models."""
-    settings = Settings()
+    settings = Settings(whisper="none")
     async with Pipeline(models.load(settings), settings) as pipeline:
         calls = [compose.load(path) for path in truths]
         scored = [await from_file(path, pipeline) for path in truths]
@@ -174,6 +174,7 @@ def _figures(
     truth = np.array([EMOTIONS.index(turn.emotion) for turn, _ in customers])
     of_turns = np.array([_emotions(parts) for _, parts in customers])
     of_clips = np.array([clips[turn.clip] for turn, _ in customers])
+    overlap_s = sum(call.overlap_s for call in calls)
     relied_on = [u for u in invented if u.text or (u.fused and not u.fused.abstained)]
     return TurnFigures(
         n_calls=len(calls),
@@ -181,8 +182,9 @@ def _figures(
         boundaries=within / len(found),
         start_error_s=_quantiles(errors[:, 0]),
         end_error_s=_quantiles(errors[:, 1]),
-        overlap_ratio=sum(answer.summary.shape.overlap_s for answer in scored)
-        / sum(call.overlap_s for call in calls),
+        overlap_ratio=sum(answer.summary.shape.overlap_s for answer in scored) / overlap_s
+        if overlap_s
+        else None,
         roles=sum(roles) / len(roles),
         invented={"utterances": len(invented), "relied_on": len(relied_on)},
         customer_turns=_emotion_figures(truth, of_turns),

@@ -68,7 +68,8 @@ class Server:
 def serving(folder: Path, *settings: str) -> Iterator[Server]:
     """With `settings` as name=value; its log goes to `folder`. It is ended, whatever it does."""
     log = folder / "log"
-    options = [part for setting in settings for part in ("--set", setting)]
+    chosen = ("whisper=none", *settings)
+    options = [part for setting in chosen for part in ("--set", setting)]
     command = [sys.executable, "-m", "server.cli", "serve", "--port", "0", *options]
     with log.open("wb") as stderr:
         process = subprocess.Popen(command, stderr=stderr)

@@ -37,7 +37,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from bench.screenshots.readers import Reading, Said
-from training.whisper import edit_distance
+from training.evaluation.metrics import edit_distance
 
 HIDING = ("sticker", "picture", "card", "voice")
 APART = ("timestamp", "system", "name", "quote")

@@ -64,7 +64,7 @@ def run_inside(payloads: Sequence[bytes], callers: int, n_requests: int) -> Take
 
 
 async def _pipeline() -> Pipeline:
-    settings = Settings(cpu_threads=1)
+    settings = Settings(cpu_threads=1, whisper="none")
     pipeline = Pipeline(models.load(settings), settings)
     await warm_up(pipeline.runner)
     return pipeline

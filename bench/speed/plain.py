@@ -26,7 +26,7 @@ from tokenizers import Tokenizer
 import weights
 from modalities import checkpoint
 from modalities.reading import EMOTIONS, NEGATIVE, POSITIVE
-from modalities.text.model import TextDimensions, TextModel
+from modalities.text.model import MESSAGE, TextDimensions, TextModel
 
 
 class PlainServer(EmotionServiceServicer):
@@ -48,7 +48,7 @@ class PlainServer(EmotionServiceServicer):
     @torch.inference_mode()
     def answer(self, text: str) -> AnalyzeEmotionResponse:
         ids = torch.tensor([self.tokenizer.encode(text).ids])  # (1, t)
-        sentiment, emotions, _ = self.model(ids, torch.ones_like(ids))
+        sentiment, emotions, _ = self.model(ids, torch.full_like(ids, MESSAGE))
         of_sentiment = sentiment.softmax(-1)[0].tolist()
         fused = Estimate(
             score=of_sentiment[POSITIVE] - of_sentiment[NEGATIVE],

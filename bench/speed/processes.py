@@ -63,9 +63,10 @@ def running(module: str, *arguments: str, **environment: str) -> Iterator[Server
 
 @contextmanager
 def serving(**settings: object) -> Iterator[Server]:
-    """`emotion serve` with these settings, unless they say otherwise with one torch thread a model:
-    with more, many short batches of voice and images wait for one another."""
-    environment = {"cpu_threads": 1, **settings}
+    """`emotion serve` with these settings, unless they say otherwise without transcripts, and
+    with one torch thread a model: with more, many short batches of voice and images wait for one
+    another."""
+    environment = {"cpu_threads": 1, "whisper": "none", **settings}
     named = {f"EMOTION_{name.upper()}": str(value) for name, value in environment.items()}
     with running("server.cli", "serve", "--port", "0", **named) as server:
         client.wait_until_serving(server.address, timeout_s=START_S)

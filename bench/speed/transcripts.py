@@ -6,7 +6,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +15,15 @@ from whisper.model import ModelDimensions, Whisper
 import weights
 from bench.speed import content, whispers
 from bench.speed.measure import REPEATS, Section, added, in_turn, row
-from modalities.checkpoint import sha256
 from modalities.reading import Array
-from modalities.voice.infer import VoiceReader, head_path_of, load_head
-from modalities.voice.model import VoiceDimensions
+from modalities.voice import model as voice_model
+from modalities.voice.infer import VoiceReader, head_path_of
 from modalities.voice.prepare import Segment
+from modalities.voice.speaker import Speaker
+from modalities.voice.states import MARGIN_S
+from modalities.voice.utterance import statistics, tones
 
-MARGIN_S = 1.0  # of silence that is encoded after a segment's true length
+ALL_S = 30.0
 SEGMENTS_A_WINDOW = 5
 OPENAI = "openai-whisper + separate pass"
 FASTER = "faster-whisper int8 + separate pass"
@@ -79,18 +80,18 @@ def _seconds(
     fallback = weights.path_of("voice")
     ours = {
         length: VoiceReader.load_whisper(str(path), folder, "cpu", fallback, margin_s)
-        for length, margin_s in ((TRUE_LENGTH, MARGIN_S), (FULL_LENGTH, None))
+        for length, margin_s in ((TRUE_LENGTH, MARGIN_S), (FULL_LENGTH, ALL_S))
     }
     faster = _faster(whispers.write_ctranslate2(model, folder / "segments"))
     faster_of_windows = _faster(whispers.write_ctranslate2(of_windows, folder / "windows"))
     items = content.segments(n_windows, language=whispers.LANGUAGE)
     waves = [item.samples for item in items]
     windows = packed(waves)
-    head, _ = load_head(head_path_of(path), VoiceDimensions.of_whisper(dims), sha256(path))
+    voice = voice_model.load(head_path_of(path))
 
     def emotion(waves: Sequence[Array]) -> None:
         for wave in waves:
-            _separate_pass(model, head, wave)
+            _separate_pass(model, voice, wave)
 
     works: dict[str, Callable[[], object]] = {
         TRUE_LENGTH: lambda: _checked(_ours(ours[TRUE_LENGTH], items), n_tokens),
@@ -162,7 +163,7 @@ def _faster(folder: Path) -> Callable[[Array], list[int]]:
 
 
 @torch.inference_mode()
-def _separate_pass(model: Whisper, head: Any, wave: Array) -> None:
+def _separate_pass(model: Whisper, voice: voice_model.VoiceModel, wave: Array) -> None:
     """What a second model for the emotion costs: the encoder's layers and our head on them."""
     mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(wave), model.dims.n_mels)
     states: list[torch.Tensor] = []
@@ -173,7 +174,11 @@ def _separate_pass(model: Whisper, head: Any, wave: Array) -> None:
     last = model.encoder(mel.unsqueeze(0))
     for hook in hooks:
         hook.remove()
-    head([states[0], *states[:-1], last], torch.tensor([last.shape[1]]))
+    read = [states[0], *states][: voice.dims.n_layer + 1]
+    layers = statistics(read, torch.tensor([last.shape[1]]))
+    utterance = voice.head.utterance(layers, tones([torch.from_numpy(wave)], voice.dims.n_mels))
+    nobody = torch.from_numpy(Speaker().mean(utterance.shape[1])).unsqueeze(0)
+    voice.head(utterance, nobody, torch.zeros(1))
 
 
 def _checked(tokens: Sequence[Sequence[int]], n_tokens: int) -> None:

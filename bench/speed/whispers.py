@@ -18,9 +18,10 @@ import torch
 from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import get_tokenizer
 
-from modalities import checkpoint
+from modalities.voice import model as voice_model
+from modalities.voice.head import EmotionHead
 from modalities.voice.infer import head_path_of
-from modalities.voice.model import EmotionHead, VoiceDimensions
+from modalities.voice.states import first_blocks
 
 LANGUAGE = "en"
 TOKENS_A_SEGMENT = (
@@ -81,15 +82,16 @@ def write(dims: ModelDimensions, n_tokens: int, path: Path) -> Whisper:
     model = speaking(dims, n_tokens)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"dims": asdict(dims), "model_state_dict": model.state_dict()}, path)
-    head_dims = VoiceDimensions.of_whisper(dims)
-    checkpoint.save(
-        head_path_of(path),
-        head_dims,
-        EmotionHead(head_dims).state_dict(),
-        temperature={"sentiment": 1.0, "emotion": 1.0},
-        whisper_sha256=checkpoint.sha256(path),
-    )
+    write_head(model, path)
     return model
+
+
+def write_head(model: Whisper, path: Path) -> None:
+    """An untaught emotion head on this model's states, beside its checkpoint at `path`."""
+    dims = voice_model.dimensions(model.dims, n_hidden=128)
+    blocks = first_blocks(model.encoder.state_dict(), dims.n_layer)
+    temperature = {"sentiment": 1.0, "emotion": 1.0, "doubt": 0.5}
+    voice_model.save(head_path_of(path), dims, blocks, EmotionHead(dims), temperature)
 
 
 def as_transformers(model: Whisper) -> Any:

@@ -17,7 +17,14 @@ from modalities.image.emoji_bubbles import Typeset, emoji_in, without_words
 from modalities.image.find import Bubble, find_bubbles
 from modalities.image.ocr import Box, OcrLine
 from modalities.image.page import Page
-from modalities.image.parts import Parts, holds_picture, is_voice, join_quotes, take_apart
+from modalities.image.parts import (
+    Parts,
+    holds_picture,
+    is_card,
+    is_voice,
+    join_quotes,
+    take_apart,
+)
 from modalities.image.sides import Side
 from modalities.image.times import is_time, without_clock
 
@@ -41,6 +48,7 @@ class ReadMessage:
     quoted      the message that it answers, as its bubble quotes it; "" for none
     sender      the name in the bubble or just above it; "" for none
     emoji       how many were found; those whose character is sure stand in `text`
+    unread      its letters are of a script that the OCR does not know: `text` is ""
     """
 
     text: str
@@ -53,6 +61,7 @@ class ReadMessage:
     quoted: str = ""
     sender: str = ""
     emoji: int = 0
+    unread: bool = False
 
 
 # The OCR reads patterns, too, as letters; it is then less sure of them.
@@ -115,6 +124,13 @@ def rows(lines: Sequence[OcrLine]) -> list[OcrLine]:
     return [_join(sorted(row, key=lambda line: line.box[0])) for row in grouped]
 
 
+def mostly_unread(lines: Sequence[OcrLine]) -> bool:
+    """Whether more than half of what is written, by its width, was not read."""
+    widths = [line.box[2] - line.box[0] for line in lines]
+    unread = [line.box[2] - line.box[0] for line in lines if line.is_unread]
+    return 2 * sum(unread) > sum(widths)
+
+
 def join_text(parts: Sequence[str]) -> str:
     """Wrapped lines as one text: no space at a Chinese character, one between Latin words."""
     text = ""
@@ -143,6 +159,8 @@ def _message(
     """`clocks` says whether the chat's bubbles hold their times."""
     if emoji and is_time(_join(rows(parts.body)).text):
         parts = replace(parts, body=[], clock=parts.body)
+    if not emoji and mostly_unread(parts.body):
+        return ReadMessage("", Kind.MESSAGE, bubble.side, page, bubble.box, 0.0, unread=True)
     lines = with_emoji(parts.body, emoji)
     body = _join(rows(lines)) if lines else OcrLine("", bubble.box, 0.0)
     time_text = parts.clock[-1].text if parts.clock else ""
@@ -152,7 +170,7 @@ def _message(
             kind = Kind.TIMESTAMP  # of a picture's bubble, or of one that is cut
         else:  # An OCR line may hold text and time at once.
             text, time_text = without_clock(text)
-    if is_voice(text):
+    if is_voice(text) or is_card(parts.body):
         kind = Kind.SYSTEM
     return ReadMessage(
         text,
@@ -236,7 +254,10 @@ def _with_senders(found: Sequence[ReadMessage]) -> list[ReadMessage]:
 
 
 def plain_text(lines: Sequence[OcrLine], page: int = 0) -> list[ReadMessage]:
-    """What is written in a picture that is no chat: its times, and its words as one TEXT."""
+    """What is written in a picture that is no chat: its times, and its words as one TEXT; nothing
+    where most of it is in a script that the OCR does not know."""
+    if mostly_unread(lines):
+        return []
     ordered = rows([line for line in lines if line.text and line.confidence >= _LEAST_ELSEWHERE])
     words = [row for row in ordered if not is_time(row.text)]
     times = [row for row in ordered if is_time(row.text)]

@@ -6,14 +6,14 @@ holds its lines whole, and is about as wide as its text. Lengths are shares of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modalities.image.boxes import bounds, contains, holds, overlap
-from modalities.image.bubbles import Area, Areas
+from modalities.image.bubbles import TOLERANCE, Area, Areas
 from modalities.image.ocr import Box, OcrLine
 from modalities.image.page import AVATAR, EDGE, Page, on_the_page
 from modalities.image.sides import Side, assign
@@ -67,12 +67,49 @@ def find_bubbles(
     held = {line for area in (*shaped, *nested) for line in area.lines}
     lines = [line for area in texts for line in area.lines if line not in held]
     sides = assign(shaped, row_mates, lines, page, pixels)
+    sides |= _cut_at_the_border(texts, sides, nested, pixels)
     bubbles = {area: Bubble(area, side) for area, side in sides.items()}
     for inner, outer in nested.items():
         if outer in bubbles:
             bubbles[outer].quoted += inner.lines
             bubbles[outer].inner.append(inner.box)
     return list(bubbles.values()), page
+
+
+def _cut_at_the_border(
+    texts: Sequence[Area],
+    sides: Mapping[Area, Side],
+    nested: Mapping[Area, Area],
+    pixels: NDArray[np.uint8],
+) -> dict[Area, Side]:
+    """The sides of bubbles whose outer part, portraits included, was cropped off.
+
+    Such an area ends at one border of the picture, keeps clear of the other by more than any bubble
+    at hand, and has not the colour of the other side's.
+    """
+    height, width = pixels.shape[:2]
+    if not sides:
+        return {}
+    made: dict[Area, Side] = {}
+    for area in texts:
+        x0, y0, x1, y1 = area.box
+        if area in sides or area in nested or area.fill < MIN_FILL or x1 - x0 > WIDEST * width:
+            continue
+        room = x0, width - x1
+        if min(room) > EDGE * width or max(room) < 2 * EDGE * width:
+            continue
+        if y0 < EDGE * height or y1 > height - EDGE * height:
+            continue  # a bar, or the page itself
+        text = bounds([line.box for line in area.lines])
+        if not holds(area.box, text, min(line.box[3] - line.box[1] for line in area.lines)):
+            continue
+        side = Side.LEFT if room[0] < room[1] else Side.RIGHT
+        others = [other for other, of in sides.items() if of is not side]
+        if any(np.abs(area.colour - other.colour).max() <= TOLERANCE for other in others):
+            continue
+        if not any(overlap(area.box, other.box, axis=1) > 0 for other in (*sides, *made)):
+            made[area] = side
+    return made
 
 
 def _has_shape_of_bubble(area: Area, texts: Sequence[Area], width: int) -> bool:

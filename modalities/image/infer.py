@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class VisionItem:
 class Calibration:
     """Faces and whole pictures apart: what the model knows of the first it lacks for the second.
 
-    temperature  head → place → T
+    temperature  head → place → T; in a place that the model was not taught every answer is even
     prior_shift  head → log of the natural class prior over the training one; faces only
     """
 
@@ -45,7 +46,7 @@ class Calibration:
 
     def log_probabilities(self, head: str, logits: Tensor, face: Tensor) -> Tensor:
         """Logits (n, c) of a head ("sentiment", "emotion") and (n,) bool → (n, c) log p."""
-        by_place = [self.temperature[head][place] for place in PLACES]
+        by_place = [self.temperature[head].get(place, math.inf) for place in PLACES]
         temperature = logits.new_tensor(by_place)[face.long()].unsqueeze(-1)  # (n, 1)
         shift = logits.new_tensor(self.prior_shift[head]) * face.unsqueeze(-1)  # (n, c)
         return ((logits + shift) / temperature).log_softmax(-1)
@@ -56,8 +57,6 @@ class VisionReader:
 
     name = "image"
     cost_unit = "pixels"
-    # What the embedded encoder has learned; of any other picture it knows nothing.
-    kinds = frozenset({ImageKind.FACE, ImageKind.STICKER})
 
     def __init__(self, saved: checkpoint.Checkpoint, device: str) -> None:
         self.revision = saved.revision
@@ -76,6 +75,12 @@ class VisionReader:
         """Read the checkpoint at `path`; raises UnavailableError where it cannot be read."""
         return cls(checkpoint.load(path), device)
 
+    def knows(self, kind: ImageKind, item: VisionItem) -> bool:
+        """Whether it was taught to read such a picture: its face, or, where it learned from whole
+        pictures, a sticker."""
+        whole = PLACES[0] in self.calibration.temperature["sentiment"]
+        return item.quality.face > 0 or (whole and kind is ImageKind.STICKER)
+
     def cost(self, item: VisionItem) -> float:
         return float(item.pixels.shape[0] * item.pixels.shape[1])
 
@@ -85,9 +90,11 @@ class VisionReader:
         stacked = torch.from_numpy(np.stack([item.pixels for item in items]))  # (b, s, s, 3)
         face = torch.tensor([item.quality.face > 0 for item in items])  # (b,)
         pixels = to_device(stacked, self.device).permute(0, 3, 1, 2)
-        sentiment, emotions, pooled = self.model(pixels)
-        sentiment = self.calibration.log_probabilities("sentiment", sentiment.cpu(), face).numpy()
-        emotions = self.calibration.log_probabilities("emotion", emotions.cpu(), face).numpy()
+        *answers, pooled = self.model.both_ways(pixels)
+        sentiment, emotions = (
+            self.calibration.log_probabilities(head, answer.cpu(), face).numpy()
+            for head, answer in zip(("sentiment", "emotion"), answers, strict=True)
+        )
         embedding = pooled.cpu().numpy()
         return [
             Reading(Source.VISION, sentiment[row], emotions[row], embedding[row], item.quality)

@@ -16,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalities.image.chat import Kind, ReadMessage
-from modalities.image.colours import largest
+from modalities.image.colours import commonest, largest
 from modalities.image.ocr import Box, OcrLine
+from modalities.image.times import is_time
 
 MEASURED_SIDE = 640  # pixels; larger pictures are shrunk to it before they are measured
 STICKER_SIDE = 420  # pixels; chats keep stickers this small
 FEW_COLOURS = 40  # of a drawing; photographs in colour have twice as many
 SURE_LINE = 0.7  # OCR confidence of a line that is counted
 FLAT_LEVELS = 12  # that a block of 8 × 8 pixels without a pattern spans, JPEG's noise included
+LEAST_SENTENCE = 8  # characters of a line that is no title
+ALL_EMPTY = 0.998  # of a plain page's pixels beside its lines
 MIN_SHARE = 0.001  # of the pixels, for a colour to be counted
 
 
@@ -46,6 +49,7 @@ class Measures:
     top              share of the three commonest colours
     face             share of the picture that its largest face covers, 0 without one
     side, aspect     long side in pixels; height over width
+    plain            whether there is nothing but sentences on one colour
     """
 
     messages: int
@@ -59,6 +63,7 @@ class Measures:
     face: float
     side: int
     aspect: float
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,22 @@ def measure(
         face=_size(faces[0]) / (height * width) if faces else 0.0,
         side=max(height, width),
         aspect=height / width,
+        plain=_plain(small, sure, small.shape[0] / height),
     )
+
+
+def _plain(small: NDArray[np.uint8], sure: Sequence[OcrLine], scale: float) -> bool:
+    """Whether a picture, shrunk by `scale`, shows nothing but its lines on one colour, one of them
+    as long as a sentence and none a time, as an app's screen has it."""
+    longest = max((len(line.text) for line in sure), default=0)
+    if longest < LEAST_SENTENCE or any(is_time(line.text) for line in sure):
+        return False
+    ground = commonest(small[::2, ::2].reshape(-1, 3).astype(np.int16))
+    empty = largest(np.abs(small.astype(np.int16) - ground)) <= FLAT_LEVELS  # (h, w)
+    for line in sure:
+        x0, y0, x1, y1 = (round(value * scale) for value in line.box)
+        empty[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = True
+    return float(empty.mean()) > ALL_EMPTY
 
 
 def shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -124,6 +144,10 @@ def classify(m: Measures) -> Classified:
             ImageKind.FACE,
             _sure(m.face, 0.0, 0.1),
             f"a face over {100 * m.face:.0f} % of the picture",
+        )
+    if m.plain and not small:
+        return Classified(
+            ImageKind.DOCUMENT, 0.8, f"nothing but {m.lines} lines of text on one colour"
         )
     if not small and m.flat > 0.75 and 0 < m.lines <= 6 and m.text < 0.05:
         return Classified(

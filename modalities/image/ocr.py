@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -23,6 +25,10 @@ LOW_LINE = 15.0  # pixels in the copy; lines whose median is lower are looked fo
 GOOD_LINE = 22.0  # pixels that they are brought to
 MIN_LONG_SIDE = 736  # smaller pictures are enlarged: the detector misses text under 10 px
 MAX_ENLARGEMENT = 4.0
+WELL_READ = 0.85  # mean confidence of words that surely stand upright
+SURE_TURN = 0.9  # of the classifier's score
+MOST_VOTES = 9  # lines that it is asked of
+LEAST_READ = 3.0  # squares of a line to one character read
 TILE_PIXELS = 1_800_000  # of one pass of the detector; bounds its memory to some 600 MB
 
 
@@ -30,13 +36,21 @@ TILE_PIXELS = 1_800_000  # of one pass of the detector; bounds its memory to som
 class OcrLine:
     """One line of text as it was found; confidence in [0, 1].
 
-    Of a script that the OCR does not know (Arabic, Hebrew) the text is wrong or "", and the
-    confidence low.
+    Of a script that the OCR does not know (Arabic, Cyrillic) the text is wrong, or some of its
+    punctuation, or "".
     """
 
     text: str
     box: Box
     confidence: float
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether far fewer characters were read than the line has room for: it is in a script that
+        the OCR does not know."""
+        x0, y0, x1, y1 = self.box
+        squares = (x1 - x0) / max(y1 - y0, 1)  # a Chinese character fills one, others less
+        return squares > 2 and len("".join(self.text.split())) < squares / LEAST_READ
 
 
 class Ocr:
@@ -48,7 +62,7 @@ class Ocr:
         # Given by path, so that rapidocr never looks for them anywhere else.
         paths = {
             part: next(folder.glob(f"*_{name}_*.onnx"), None)
-            for part, name in (("Det", "det"), ("Rec", "rec"))
+            for part, name in (("Det", "det"), ("Cls", "cls"), ("Rec", "rec"))
         }
         if None in paths.values():
             raise UnavailableError("rapidocr's models are missing", "reinstall rapidocr")
@@ -88,34 +102,86 @@ class Ocr:
             for quad in quads
         ]
 
+    def quarter_turns(self, pixels: NDArray[np.uint8], lines: Sequence[OcrLine]) -> int:
+        """By how many quarters (h, w, 3) pixels are to be turned counter-clockwise until their
+        words stand upright, as the OCR's own classifier sees `lines`, which were read of them.
+
+        It is asked of lines on their side, and of those that were read badly: upright words mostly
+        are read well.
+        """
+        long = [line for line in lines if _length(line.box) > 2]
+        on_side = [line for line in long if line.box[3] - line.box[1] > line.box[2] - line.box[0]]
+        sideways = 2 * len(on_side) > len(long)
+        asked = sorted(on_side if sideways else long, key=lambda line: -_length(line.box))
+        if not asked or (not sideways and mean_confidence(long) >= WELL_READ):
+            return 0
+        votes = 0
+        for line in asked[:MOST_VOTES]:
+            x0, y0, x1, y1 = line.box
+            crop = pixels[y0:y1, x0:x1]
+            if sideways:
+                crop = np.rot90(crop)
+            found = self._ask(np.ascontiguousarray(crop), "cls")
+            ((label, score),) = found.cls_res
+            votes += (-1 if "180" in label else 1) if score > SURE_TURN else 0
+        if sideways:
+            return 1 if votes >= 0 else 3
+        return 2 if 2 * -votes > min(len(asked), MOST_VOTES) else 0
+
+    def _ask(self, pixels: NDArray[np.uint8], part: str) -> Any:
+        """One part of the OCR, "det", "cls" or "rec", of RGB pixels."""
+        with self._lock:
+            return self._engine(
+                cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR),
+                **{f"use_{name}": name == part for name in ("det", "cls", "rec")},
+            )
+
     def _detect(
         self, pixels: NDArray[np.uint8], scale: float
     ) -> list[tuple[tuple[int, int], list[NDArray[np.float32]]]]:
         """Tiles (top, bottom) with their lines' corners (4, 2) x, y in the tile, clockwise."""
         tiles = []
         for top, bottom in cut_rows(pixels, round(TILE_PIXELS / (pixels.shape[1] * scale * scale))):
-            tile = cv2.cvtColor(pixels[top:bottom], cv2.COLOR_RGB2BGR)
+            tile = pixels[top:bottom]
             if scale != 1.0:
                 method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
                 tile = cv2.resize(tile, None, fx=scale, fy=scale, interpolation=method)
-            with self._lock:
-                found = self._engine(tile, use_det=True, use_cls=False, use_rec=False)
+            found = self._ask(tile, "det")
             quads = [] if found.boxes is None else [quad / scale for quad in found.boxes]
             tiles.append(((top, bottom), sorted(quads, key=lambda quad: quad[:, 1].mean())))
         return tiles
 
     def _recognise(self, tile: NDArray[np.uint8], quad: NDArray[np.float32], top: int) -> OcrLine:
         crop = get_rotate_crop_image(tile, quad.astype(np.float32))
-        with self._lock:
-            found = self._engine(
-                cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), use_det=False, use_cls=False, use_rec=True
-            )
+        found = self._ask(crop, "rec")
         x0, y0 = np.floor(quad.min(0)).astype(int)
         x1, y1 = np.ceil(quad.max(0)).astype(int)
         height, width = tile.shape[:2]
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
         box = (int(x0), int(y0) + top, int(x1), int(y1) + top)
         return OcrLine(found.txts[0].strip(), box, float(found.scores[0]))
+
+
+def _length(box: Box) -> float:
+    """A line's longer side over its shorter one."""
+    sides = box[2] - box[0], box[3] - box[1]
+    return max(sides) / max(min(sides), 1)
+
+
+class Written(Protocol):
+    """A line, or a message of several."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def confidence(self) -> float: ...
+
+
+def mean_confidence(read: Sequence[Written]) -> float:
+    """Weighted by characters; 0 where nothing was read."""
+    characters = sum(len(one.text) for one in read)
+    return sum(len(one.text) * one.confidence for one in read) / max(characters, 1)
 
 
 def _height(quad: NDArray[np.float32]) -> float:

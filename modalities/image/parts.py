@@ -24,10 +24,15 @@ SATURATED = 60  # levels between the strongest and the weakest channel of a colo
 SMALLER, FAINTER = 0.9, 0.75  # a quote's letters and ink, as shares of the message's
 SURE, UNSURE = 0.8, 0.5  # OCR confidence: an emoji, or a line cut in half, is read as another
 SMALL_TIME = 0.85  # of a line's height: a bubble's own time
+SMALL_LABEL = 0.85  # of a line's height: what names a card
 PICTURE = 1.6  # line heights that a picture in a bubble is wide and high, at least
 _LINK = re.compile(r"https?:|www\.|[a-z0-9-]+\.(?:com|cn|net|org)\b|^[@#]", re.IGNORECASE)
 # The drawn wave beside it comes out of the OCR as upright strokes, if at all.
 _VOICE = re.compile(r"[\W_ılIi1|丨山川叫皿]{0,8}?\d{1,3}\s?(?:[\"“”″'’′°º]{1,2}|秒|s)\W*")
+# What an app calls a card of money, below it: small, or with the app's own name.
+_MONEY = re.compile(
+    r"(微信|支付宝|QQ|wechat|alipay)?\s*(?:红包|转账|收款|red ?packet|transfer)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,16 @@ def take_apart(bubble: Bubble, pixels: NDArray[np.uint8]) -> Parts:
 def is_voice(text: str) -> bool:
     """Whether a bubble's text is the length of a voice message, such as 17"."""
     return len(text) <= 12 and _VOICE.fullmatch(text) is not None
+
+
+def is_card(body: Sequence[OcrLine]) -> bool:
+    """Whether a bubble is a card of a red packet or of a transfer, by the label under it."""
+    ordered = sorted(body, key=lambda line: line.box[1] + line.box[3])
+    label = _MONEY.fullmatch(ordered[-1].text.strip()) if len(ordered) > 1 else None
+    if label is None:
+        return False
+    heights = [line.box[3] - line.box[1] for line in ordered]
+    return label[1] is not None or heights[-1] < SMALL_LABEL * max(heights[:-1])
 
 
 def holds_picture(bubble: Bubble, pixels: NDArray[np.uint8]) -> bool:

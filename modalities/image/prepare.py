@@ -13,13 +13,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from modalities.image.chat import Kind, ReadMessage, is_chat, plain_text, read_messages
+from modalities.image.chat import (
+    Kind,
+    ReadMessage,
+    is_chat,
+    mostly_unread,
+    plain_text,
+    read_messages,
+)
 from modalities.image.decode import DecodedImage, ImageLimits, decode
-from modalities.image.face import CROP_SIDE, FaceFinder
+from modalities.image.face import CROP_SIDE, Face, FaceFinder, shown
 from modalities.image.infer import VisionItem
 from modalities.image.kinds import Classified, ImageKind, classify, measure, shrunk
 from modalities.image.model import SIZE
-from modalities.image.ocr import Box, Ocr, OcrLine
+from modalities.image.ocr import Box, Ocr, OcrLine, mean_confidence
 from modalities.reading import Quality
 
 EDGE_LEVELS = 12  # of 255: what two neighbours on an edge differ by
@@ -63,7 +70,7 @@ class ImagePreparer:
         Raises UnavailableError where a library came without its models.
         """
         self._ocr = Ocr(threads)
-        self._faces = FaceFinder()
+        self.faces = FaceFinder(threads)
         self._crop_size = crop_size
 
     def prepare(
@@ -79,26 +86,33 @@ class ImagePreparer:
         """As `prepare`, of an image that is decoded."""
         pixels, notes = image.pixels, list(image.notes)
         # A small crop of a face holds no words, but the OCR finds some in the features.
-        faces = self._faces.find_all(pixels) if max(pixels.shape[:2]) <= CROP_SIDE else []
+        faces = self.faces.find_all(pixels) if max(pixels.shape[:2]) <= CROP_SIDE else []
         lines = [] if faces else self._ocr.read(pixels)
+        if quarters := self._ocr.quarter_turns(pixels, lines):
+            turned = np.ascontiguousarray(np.rot90(pixels, quarters))
+            again = self._ocr.read(turned)
+            if mean_confidence(again) > mean_confidence(lines):
+                pixels, lines = turned, again
+                notes.append(f"turned by {90 * quarters}° counter-clockwise, as its words stand")
         messages = read_messages(pixels, lines, page)
         if not is_chat(messages):
-            faces = faces or self._faces.find_all(pixels)
-        classified = classify(measure(pixels, lines, messages, faces))
+            faces = faces or self.faces.find_all(pixels)
+        boxes = tuple(face.box for face in faces)
+        classified = classify(measure(pixels, lines, messages, boxes))
         messages = _of_kind(messages, lines, classified.kind, page)
         said = [m for m in messages if m.kind in (Kind.MESSAGE, Kind.TEXT)]
         vision = _look(pixels, lines, faces, classified.kind, self._crop_size)
         if not said and vision is None:
-            notes.append(_why_nothing(messages, classified.kind))
+            notes.append(_why_nothing(messages, lines, classified.kind))
         quality = Quality(
             characters=float(sum(len(m.text) for m in said)),
-            ocr_confidence=_mean_confidence(said),
+            ocr_confidence=mean_confidence(said),
             face=vision.quality.face if vision else 0.0,
             sharpness=sharpness(pixels),
         )
         height, width = pixels.shape[:2]
         return PreparedImage(
-            classified, width, height, tuple(messages), tuple(faces), vision, quality, tuple(notes)
+            classified, width, height, tuple(messages), boxes, vision, quality, tuple(notes)
         )
 
 
@@ -112,7 +126,7 @@ def _of_kind(
 
 
 def _look(
-    pixels: NDArray[np.uint8], lines: list[OcrLine], faces: list[Box], kind: ImageKind, size: int
+    pixels: NDArray[np.uint8], lines: list[OcrLine], faces: list[Face], kind: ImageKind, size: int
 ) -> VisionItem | None:
     if kind in (ImageKind.SCREENSHOT, ImageKind.DOCUMENT):
         return None
@@ -122,7 +136,9 @@ def _look(
     return crop(pixels, None, size) if detail(pixels, words) >= LEAST_DETAIL else None
 
 
-def _why_nothing(messages: list[ReadMessage], kind: ImageKind) -> str:
+def _why_nothing(messages: list[ReadMessage], lines: list[OcrLine], kind: ImageKind) -> str:
+    if lines and mostly_unread(lines):
+        return "what is written is in a script that the OCR does not know"
     if kind is ImageKind.SCREENSHOT:
         return "the screenshot shows no message"
     if messages:
@@ -130,14 +146,13 @@ def _why_nothing(messages: list[ReadMessage], kind: ImageKind) -> str:
     return "the picture is blank: no text, no face and hardly any detail"
 
 
-def crop(pixels: NDArray[np.uint8], face: Box | None, size: int) -> VisionItem:
-    """What the encoder is shown of a picture: its face, in grey, or all of it."""
+def crop(pixels: NDArray[np.uint8], face: Face | None, size: int) -> VisionItem:
+    """What the encoder is shown of a picture: its face, upright and in grey, or all of it."""
     if face is None:
         return VisionItem(square(pixels, size), Quality(face=0.0, sharpness=sharpness(pixels)))
-    x0, y0, x1, y1 = face
-    shown = pixels[y0:y1, x0:x1]
-    grey = cv2.cvtColor(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return VisionItem(square(grey, size), Quality(face=1.0, sharpness=sharpness(shown)))
+    frame = shown(pixels, face, size)
+    grey = cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return VisionItem(square(grey, size), Quality(face=1.0, sharpness=sharpness(frame)))
 
 
 def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -167,10 +182,3 @@ def detail(pixels: NDArray[np.uint8], lines: list[OcrLine]) -> float:
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     steps = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))[outside]
     return float((steps > EDGE_LEVELS).mean()) if steps.size else 0.0
-
-
-def _mean_confidence(said: list[ReadMessage]) -> float:
-    if not said:
-        return 0.0
-    weights = [len(message.text) for message in said]
-    return float(np.average([message.confidence for message in said], weights=weights))

@@ -59,7 +59,6 @@ class PretrainedVisionReader:
     name = "image"
     cost_unit = "pixels"
     precision = torch.float32
-    kinds = frozenset({ImageKind.FACE, ImageKind.STICKER, ImageKind.PHOTO})
 
     def __init__(
         self, name_or_path: str, device: str, label_of: Callable[[str], str | None]
@@ -105,6 +104,10 @@ class PretrainedVisionReader:
             self._texts = self._text_features(tokens)  # (7, prompts, d)
         else:
             self._to_emotions = _emotions_of(config.id2label, label_of, name_or_path)  # (labels, 7)
+
+    def knows(self, kind: ImageKind, item: VisionItem) -> bool:
+        """Whether it can say something of such a picture."""
+        return kind in (ImageKind.FACE, ImageKind.STICKER, ImageKind.PHOTO)
 
     def cost(self, item: VisionItem) -> float:
         return float(item.pixels.shape[0] * item.pixels.shape[1])

@@ -1,10 +1,10 @@
-"""The text model: a transformer encoder and a wide path, with a sentiment and an emotion head."""
+"""The text model: a transformer encoder with a sentiment and an emotion head."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,9 +14,12 @@ from transformers import AutoConfig, AutoModel
 
 from modalities.device import autocast
 from modalities.reading import EMOTIONS, SENTIMENTS
-from modalities.text.wide import WidePath
+
+if TYPE_CHECKING:
+    from modalities.text.prepare import Window
 
 Ids = NDArray[np.int64]
+CONTEXT, MESSAGE = 1, 2  # what a token belongs to; 0 is padding
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,14 @@ class TextDimensions:
     n_ctx: int  # tokens in a window, the first and last special ones included
     pad_id: int  # RoBERTa counts positions by it
     unk_id: int  # −1 where the tokenizer has none
-    n_buckets: int  # of the wide path, a power of two
+    same_id: int  # before a turn of the message's own writer, and
+    other_id: int  # of the other side; the tokenizer knows neither, so that no text can hold them
     n_sentiments: int = len(SENTIMENTS)
     n_emotions: int = len(EMOTIONS)
 
 
 class TextModel(nn.Module):
-    """Token ids (b, t) and their mask (b, t) → sentiment and emotion logits, pooled state.
+    """Token ids (b, t) and what they belong to (b, t) → sentiment and emotion logits, pooled state.
 
     `encoder` is any of transformers' bidirectional encoders, its pooling layer left out.
     """
@@ -44,27 +48,16 @@ class TextModel(nn.Module):
         self.precision = torch.float32  # of the encoder
         config = AutoConfig.for_model(**dims.encoder)
         self.encoder = without_pooler(AutoModel.from_config(config))
-        self.dropout = nn.Dropout(2 * getattr(config, "hidden_dropout_prob", 0.1))
-        self.sentiment_head = nn.Linear(2 * config.hidden_size, dims.n_sentiments)
-        self.emotion_head = nn.Linear(2 * config.hidden_size, dims.n_emotions)
-        self.wide = WidePath(dims.n_buckets, dims.n_sentiments + dims.n_emotions)
+        self.dropout = nn.Dropout(0.1)
+        self.sentiment_head = nn.Linear(config.hidden_size, dims.n_sentiments)
+        self.emotion_head = nn.Linear(config.hidden_size, dims.n_emotions)
 
-    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        sentiment, emotions, pooled = self.deep(ids, mask)
-        wide = self.wide(ids, mask).split([self.dims.n_sentiments, self.dims.n_emotions], -1)
-        return sentiment + wide[0], emotions + wide[1], pooled
-
-    def deep(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What `forward` gives, without the wide path."""
+    def forward(self, ids: Tensor, part: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with autocast(ids.device, self.precision):
+            mask = (part > 0).to(ids.dtype)
             states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        states = states.float()  # (b, t, d)
-        real = mask.unsqueeze(-1).bool()  # (b, t, 1)
-        # Mean and max together: the mean says what the text is about, the max keeps one
-        # strong word in a long review from being averaged away.
-        mean = (states * real).sum(1) / real.sum(1)  # (b, d)
-        peak = states.masked_fill(~real, -torch.inf).amax(1)  # (b, d)
-        pooled = torch.cat([mean, peak], dim=-1)  # (b, 2d)
+        own = (part == MESSAGE).unsqueeze(-1)  # (b, t, 1)
+        pooled = (states.float() * own).sum(1) / own.sum(1)  # (b, d)
         features = self.dropout(pooled)
         return self.sentiment_head(features), self.emotion_head(features), pooled
 
@@ -73,20 +66,25 @@ def without_pooler(encoder: nn.Module) -> nn.Module:
     """Drop BERT's own pooling layer, which we never read; not every architecture has one."""
     if hasattr(encoder, "pooler"):
         encoder.pooler = None  # type: ignore[assignment]
+    # Tracing looks at every property, that of a loss too, and transformers warns where none is set.
+    encoder.loss_type = "ForMaskedLM"  # type: ignore[assignment]
     return encoder
 
 
-def pad(windows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Windows of mixed lengths → ids (b, t) padded with `pad_id` and their mask (b, t)."""
-    ids, mask = padded(windows, pad_id)
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+def pad(windows: Sequence[Window], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Windows of mixed lengths → ids (b, t) padded with `pad_id` and what they belong to (b, t)."""
+    ids, part = padded(windows, pad_id)
+    return torch.from_numpy(ids), torch.from_numpy(part)
 
 
-def padded(windows: Sequence[Sequence[int]], pad_id: int) -> tuple[Ids, Ids]:
-    """As `pad`, in numpy."""
-    lengths = np.array([len(window) for window in windows])
-    ids = np.full((len(windows), lengths.max()), pad_id)  # (b, t)
+def padded(windows: Sequence[Window], pad_id: int, length: int = 0) -> tuple[Ids, Ids]:
+    """As `pad`, in numpy, and to at least `length` tokens."""
+    lengths = np.array([len(window.ids) for window in windows])
+    starts = np.array([window.start for window in windows])
+    ids = np.full((len(windows), max(length, lengths.max())), pad_id)  # (b, t)
     for row, window in enumerate(windows):
-        ids[row, : len(window)] = window
-    mask = np.arange(ids.shape[1]) < lengths[:, None]  # (b, t)
-    return ids, mask.astype(ids.dtype)
+        ids[row, : len(window.ids)] = window.ids
+    place = np.arange(ids.shape[1])
+    part = np.where(place < starts[:, None], CONTEXT, MESSAGE)
+    part[place >= lengths[:, None]] = 0
+    return ids, part.astype(ids.dtype)

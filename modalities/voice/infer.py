@@ -1,56 +1,57 @@
-"""Speech segments → Readings and, where the checkpoint has a decoder, transcripts.
+"""Speech segments → what their voices say of a mood and, where there is a decoder, transcripts.
 
-One pass of one encoder feeds both: the emotion head reads all of its layers' states, the
+One pass of one encoder feeds both: the emotion head reads the states of its first blocks, the
 decoder the last.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from whisper.audio import FRAMES_PER_SECOND, HOP_LENGTH, N_SAMPLES_PER_TOKEN, pad_or_trim
+from whisper.audio import FRAMES_PER_SECOND
 from whisper.model import Whisper
 
-from modalities import checkpoint
 from modalities.device import autocast, default_precision, to_device
-from modalities.errors import UnavailableError
 from modalities.model import alike
 from modalities.reading import Quality, Reading, Source
-from modalities.traced import Run
+from modalities.voice import model as voice_model
 from modalities.voice import whisper_checkpoint
-from modalities.voice.heard import heard_by, traced_on_cpu
-from modalities.voice.model import (
-    EmotionHead,
-    VoiceDimensions,
-    VoiceModel,
-    calibrated,
-    collate,
-    encode,
-    features,
-)
-from modalities.voice.prepare import Segment
+from modalities.voice.head import calibrated, doubt_of
+from modalities.voice.model import VoiceModel
+from modalities.voice.prepare import Segment, noise_floor, power, snr_db
+from modalities.voice.speaker import Sound, Speaker
+from modalities.voice.states import MARGIN_S, encode_waves, frames_heard
 from modalities.voice.transcribe import Transcript, transcribe
+from modalities.voice.utterance import statistics, tones
 
 ENCODE_S = 30.0
-TRANSCRIPT_REMEDY = "emotion models pull small, then start with --whisper small"
+FLOOR_SNR_DB = -3.0  # under it there is more noise than voice, and a head answers by the noise
+TOO_NOISY = "too noisy to hear a mood"
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentResult:
-    """What was heard in one segment, and which models (name@revision) heard it; `emotion` is None
-    where the segment does not ask for it."""
+    """What was heard in one segment, and which models (name@revision) heard it.
+
+    emotion    how it sounds by itself; None where the segment does not ask for it
+    sound      what `VoiceReader.relative` reads once the speaker is known; None as `emotion`
+    not_heard  why there is no emotion though the segment asks for it
+    passes     how often an encoder ran over it
+    """
 
     emotion: Reading | None
     transcript: Transcript | None
     emotion_model: str
     transcript_model: str | None
+    sound: Sound | None = None
+    not_heard: str = ""
+    passes: int = 0
 
     @property
     def reading(self) -> Reading:
@@ -60,60 +61,44 @@ class SegmentResult:
 
 
 class VoiceReader:
-    """A BatchModel over speech segments; cost in seconds that the encoder runs over."""
+    """A BatchModel over speech segments; cost in seconds that the encoder runs over.
 
+    voice     the emotion model
+    whisper   a whole checkpoint, for transcripts
+    margin_s  seconds of silence that the checkpoint's encoder hears after a segment; None: all of
+              its 30 seconds
+    """
+
+    name = "voice"
     cost_unit = "seconds"
     max_batch_cost = 240.0
 
     def __init__(
         self,
-        name: str,
-        revision: str,
-        model: VoiceModel | Whisper,
-        dims: VoiceDimensions,
-        temperature: dict[str, float],
+        voice: VoiceModel,
         device: str,
-        head: EmotionHead | None = None,
-        fallback: VoiceReader | None = None,
-        margin_s: float | None = None,
+        whisper: Whisper | None = None,
+        whisper_name: str = "",
+        whisper_revision: str = "",
+        margin_s: float | None = MARGIN_S,
     ) -> None:
-        self.name, self.revision, self.device = name, revision, device
-        self.hear: Run | None = None
-        self.whisper = model if isinstance(model, Whisper) else None
-        self.encoder, self.head, self.dims = model.encoder, head, dims
-        self.temperature = temperature
-        self.fallback = fallback  # reads the emotion where a Whisper checkpoint has no head
-        self.margin_s = margin_s
+        self.voice, self.device, self.whisper = voice.to(device), device, whisper
+        self.revision, self.margin_s = voice.revision, margin_s
+        self.whisper_name, self.whisper_revision = whisper_name, whisper_revision
+        # The states are those of the one pass where its blocks and its margin are the head's own.
+        self.one_pass = whisper is not None and margin_s == MARGIN_S and voice.reads(whisper)
         self.precision = default_precision(device)
-        if isinstance(model, VoiceModel):
-            model.precision = self.precision
-            self.hear = heard = heard_by(model, temperature)
-            if device == "cpu":
-                self.hear = traced_on_cpu(heard)
-                self.max_batch_cost = 60.0  # what is larger leaves the processor's cache
-        # Of one pass over Whisper's encoder: on a CPU, states that leave its cache cost more than
-        # a larger matrix product gains. The decoder gains by every row.
+        if device == "cpu" and whisper is None:
+            self.max_batch_cost = 60.0  # what is larger leaves the processor's cache
+        # Of one pass over an encoder: on a CPU, states that leave its cache cost more than a
+        # larger matrix product gains. The decoder gains by every row.
         self.encode_cost = ENCODE_S if device == "cpu" else self.max_batch_cost
         self.encoder_passes = 0  # segments encoded so far
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> VoiceReader:
-        """The embedded checkpoint: emotion only. Raises UnavailableError where it cannot be read.
-
-        Its encoder runs on each segment's true length.
-        """
-        saved = checkpoint.load(path)
-        model = VoiceModel(VoiceDimensions(**saved.dims))
-        model.load_state_dict(saved.state)
-        model.eval().to(device)
-        return cls(
-            "voice",
-            saved.revision,
-            model,
-            model.dims,
-            saved.extra["temperature"],
-            device,
-        )
+        """Load the embedded model, for emotion only; raises UnavailableError where it cannot."""
+        return cls(voice_model.load(path), device)
 
     @classmethod
     def load_whisper(
@@ -121,159 +106,196 @@ class VoiceReader:
         name_or_path: str,
         whisper_dir: Path,
         device: str,
-        fallback: Path,
+        embedded: Path,
         margin_s: float | None = None,
     ) -> VoiceReader:
-        """A Whisper checkpoint: transcripts, and emotion by the head that lies beside it.
+        """Load a Whisper checkpoint for transcripts, and the emotion model that reads its states.
 
-        The head is `<checkpoint's stem>.emotion.safetensors`; without one the embedded checkpoint
-        `fallback` reads the emotion in a pass of its own. Raises UnavailableError where the
-        checkpoint is not at hand or cannot be read, or its head is another checkpoint's.
-        Whisper was trained on 30 seconds, silence included: its encoder runs on all of them,
-        unless `margin_s` seconds after a segment are known to be enough for this checkpoint.
+        That is `<checkpoint's stem>.emotion.safetensors` beside it, else the file `embedded`;
+        where it was not taught on this checkpoint's states it runs its own blocks in a pass of
+        its own. Without `margin_s` an encoder of the size base hears MARGIN_S of silence after a
+        segment, and any other all 30 seconds, as Whisper was trained. Raises UnavailableError
+        where a file is not at hand or cannot be read.
         """
         path = whisper_checkpoint.locate(name_or_path, whisper_dir)
-        whisper = whisper_checkpoint.load(name_or_path, path, device)
-        dims = VoiceDimensions.of_whisper(whisper.dims)
-        digest = checkpoint.sha256(path)
-        head_path = head_path_of(path)
-        head, temperature = None, {}
-        if head_path.exists():
-            head, extra = load_head(head_path, dims, digest)
-            head.to(device)
-            temperature = extra["temperature"]
-        return cls(
-            path.stem,
-            digest[:12],
-            whisper,
-            dims,
-            temperature,
-            device,
-            head,
-            None if head else cls.load(fallback, device),
-            margin_s,
-        )
+        whisper, digest = whisper_checkpoint.load(name_or_path, path, device)
+        beside = head_path_of(path)
+        voice = voice_model.load(beside if beside.exists() else embedded)
+        if margin_s is None and whisper.dims == whisper_checkpoint.PUBLISHED["base"].dims:
+            margin_s = MARGIN_S
+        return cls(voice, device, whisper, path.stem, digest[:12], margin_s)
 
     @property
     def model(self) -> str:
+        """Name the emotion model."""
         return f"{self.name}@{self.revision}"
 
+    @property
+    def whisper_model(self) -> str | None:
+        """Name the checkpoint, if there is one."""
+        return f"{self.whisper_name}@{self.whisper_revision}" if self.whisper else None
+
     def cost(self, item: Segment) -> float:
-        if self.whisper is None:
-            return item.duration_s
-        return frames_heard(len(item.samples), self.dims, self.margin_s) / FRAMES_PER_SECOND
+        """Count the seconds that the encoder runs over, the decoder's where there is one."""
+        n_ctx = self.voice.dims.n_ctx if self.whisper is None else self.whisper.dims.n_audio_ctx
+        return frames_heard(len(item.samples), n_ctx, self.margin_s) / FRAMES_PER_SECOND
 
     @torch.inference_mode()
     def infer(self, items: Sequence[Segment]) -> list[SegmentResult]:
-        """One result a segment: its Reading (source VOICE), if it asks for it, and its transcript,
-        if any."""
+        """Give one result a segment: what of it is asked for and can be heard."""
         transcripts: Sequence[Transcript | None] = [None] * len(items)
-        heard: dict[int, Tensor] = {}  # by place, as `felt`
-        felt: dict[int, Reading] = {}
-        asked = [place for place, item in enumerate(items) if item.emotion]
+        felt = [place for place, item in enumerate(items) if item.emotion and is_heard(item)]
+        sounds: dict[int, Sound] = {}  # by place, as `felt`
+        passes = Counter[int]()  # by place
         if self.whisper is not None:
-            self.encoder_passes += len(items)
-            for places in alike([self.cost(item) for item in items], self.encode_cost):
-                waves = self._waves([items[place] for place in places])
-                states, positions = encode_whisper(
-                    self.encoder, waves, self.dims, self.margin_s, self.precision
-                )
-                for row, place in enumerate(places):
-                    n_heard = frames_heard(len(waves[row]), self.dims, self.margin_s) // 2
-                    heard[place] = states[-1][row, :n_heard]
-                rows = [row for row, place in enumerate(places) if items[place].emotion]
-                if self.head is not None and rows:
-                    logits = self.head([state[rows] for state in states], positions[rows])
-                    said = calibrated(logits, self.temperature)
-                    felt |= self._readings(said, items, [places[row] for row in rows])
-            with autocast(self.device, self.precision):
-                transcripts = transcribe(self.whisper, [heard[p] for p in range(len(items))], items)
-        elif self.hear is not None and asked:
-            self.encoder_passes += len(asked)
-            groups = list(alike([self.cost(items[place]) for place in asked], self.max_batch_cost))
-            said = self.hear(self._waves([items[place] for place in asked]), groups)
-            felt = self._readings(said, items, [asked[row] for group in groups for row in group])
-        if self.fallback is not None:
-            found = self.fallback.infer([items[place] for place in asked])
-            felt = {place: result.reading for place, result in zip(asked, found, strict=True)}
+            transcripts = self._transcribed(self.whisper, items, felt, sounds, passes)
+        if not self.one_pass:
+            passes.update(felt)
+            for group in alike([self.cost(items[place]) for place in felt], self.encode_cost):
+                places = [felt[row] for row in group]
+                waves = self._waves(items, places)
+                states, positions = encode_waves(self.voice.blocks, waves, MARGIN_S, self.precision)
+                sounds |= self._sounds(states, positions, waves, items, places)
+        self.encoder_passes += passes.total()
         return [
             SegmentResult(
-                felt.get(place),
+                self.relative(sounds[place], Speaker()) if place in sounds else None,
                 transcript,
-                emotion_model=(self.fallback or self).model,
-                transcript_model=self.model if self.whisper else None,
+                self.model,
+                self.whisper_model,
+                sounds.get(place),
+                TOO_NOISY if items[place].emotion and place not in sounds else "",
+                passes[place],
             )
             for place, transcript in enumerate(transcripts)
         ]
 
-    def _waves(self, items: Sequence[Segment]) -> list[Tensor]:
-        return [to_device(torch.from_numpy(item.samples), self.device) for item in items]
+    @torch.inference_mode()
+    def relative(self, sound: Sound, speaker: Speaker) -> Reading:
+        """Read an utterance, given what its speaker said before; the first one by itself."""
+        device = self.voice.head.layer_weights.device
+        utterance = torch.from_numpy(sound.utterance).to(device)
+        mean = torch.from_numpy(speaker.mean(len(utterance))).to(device)
+        known = torch.tensor([speaker.known], device=device)
+        sentiment, emotions, hidden = self.voice.head(utterance[None], mean[None], known)
+        doubt = doubt_of(torch.tensor([sound.quality.snr_db], device=device))
+        said = calibrated(sentiment, emotions, doubt, self.voice.temperature)
+        log_sentiment, log_emotions = (one[0].cpu().numpy() for one in said)
+        return Reading(
+            Source.VOICE,
+            log_sentiment,
+            log_emotions,
+            hidden[0].float().cpu().numpy(),
+            sound.quality,
+            speaker.known,
+        )
 
-    def _readings(
-        self, said: Tensor, items: Sequence[Segment], places: Sequence[int]
-    ) -> dict[int, Reading]:
-        """By place, of what `calibrated` gives for some items."""
-        ends = np.cumsum([self.dims.n_sentiments, self.dims.n_emotions])
-        log_sentiment, log_emotions, embeddings = np.split(said.cpu().numpy(), ends, axis=1)
+    def _transcribed(
+        self,
+        whisper: Whisper,
+        items: Sequence[Segment],
+        felt: Sequence[int],
+        sounds: dict[int, Sound],
+        passes: Counter[int],
+    ) -> Sequence[Transcript]:
+        """Transcribe the items; where one pass does both, also fill `sounds` of those felt.
+        Passes of the encoder are added to `passes`.
+
+        What repeats itself is heard once more, with all of the encoder's 30 seconds.
+        """
+        asked = set(felt) if self.one_pass else set()
+        costs = [self.cost(item) for item in items]
+        heard: dict[int, Tensor] = {}
+        for places in alike(costs, self.encode_cost):
+            waves = self._waves(items, places)
+            states, positions = self._heard(whisper, waves, places, self.margin_s, heard)
+            rows = [row for row, place in enumerate(places) if place in asked]
+            if rows:
+                sounds |= self._sounds(
+                    [state[rows] for state in states[: self.voice.dims.n_layer + 1]],
+                    positions[rows],
+                    [waves[row] for row in rows],
+                    items,
+                    [places[row] for row in rows],
+                )
+        passes.update(range(len(items)))
+        said = self._decoded(whisper, heard, items)
+        # With less silence than it was trained on Whisper may say one thing over and over.
+        whole_s = whisper.dims.n_audio_ctx * 2 / FRAMES_PER_SECOND
+        again = [p for p, text in said.items() if text.repeats and costs[p] < whole_s]
+        heard.clear()
+        passes.update(again)
+        for group in alike([whole_s] * len(again), self.encode_cost):
+            places = [again[row] for row in group]
+            self._heard(whisper, self._waves(items, places), places, None, heard)
+        said |= self._decoded(whisper, heard, items)
+        return [said[place] for place in range(len(items))]
+
+    def _heard(
+        self,
+        whisper: Whisper,
+        waves: Sequence[Tensor],
+        places: Sequence[int],
+        margin_s: float | None,
+        heard: dict[int, Tensor],
+    ) -> tuple[list[Tensor], Tensor]:
+        """Encode the waves at these places and put into `heard` what the decoder reads of each;
+        returns the states and positions of `encode_waves`."""
+        states, positions = encode_waves(whisper.encoder, waves, margin_s, self.precision)
+        last = whisper.encoder.ln_post(states[-1])
+        for row, place in enumerate(places):
+            n_heard = frames_heard(len(waves[row]), whisper.dims.n_audio_ctx, margin_s) // 2
+            heard[place] = last[row, :n_heard]
+        return states, positions
+
+    def _decoded(
+        self, whisper: Whisper, heard: Mapping[int, Tensor], items: Sequence[Segment]
+    ) -> dict[int, Transcript]:
+        """Transcripts of what was heard, by place."""
+        places = sorted(heard)
+        if not places:
+            return {}
+        with autocast(self.device, self.precision):
+            texts = transcribe(whisper, [heard[p] for p in places], [items[p] for p in places])
+        return dict(zip(places, texts, strict=True))
+
+    def _sounds(
+        self,
+        states: Sequence[Tensor],
+        positions: Tensor,
+        waves: Sequence[Tensor],
+        items: Sequence[Segment],
+        places: Sequence[int],
+    ) -> dict[int, Sound]:
+        """Sum up states (b, t, d) and waves of the items at these places."""
+        layers = statistics([state.float() for state in states], positions)
+        toned = torch.cat([tones([wave], self.voice.dims.n_mels) for wave in waves])
+        uttered = self.voice.head.utterance(layers, toned)
+        voices = self.voice.head.voice(uttered).cpu().numpy()
+        utterances = uttered.cpu().numpy()
         return {
-            place: Reading(
-                Source.VOICE,
-                log_sentiment[row],
-                log_emotions[row],
-                embeddings[row],
+            place: Sound(
+                np.ascontiguousarray(utterances[row]),
+                np.ascontiguousarray(voices[row]),
                 Quality(speech_s=items[place].duration_s, snr_db=items[place].snr_db),
             )
             for row, place in enumerate(places)
         }
 
-
-def encode_whisper(
-    encoder: torch.nn.Module,
-    waves: Sequence[Tensor],
-    dims: VoiceDimensions,
-    margin_s: float | None = None,
-    precision: torch.dtype = torch.float32,
-) -> tuple[list[Tensor], Tensor]:
-    """`encode` over `frames_heard` of each wave; positions (b,) hold sound."""
-    n_frames = [frames_heard(len(wave), dims, margin_s) for wave in waves]
-    mel, lengths = collate(
-        [
-            features(pad_or_trim(wave, n * HOP_LENGTH), dims)
-            for wave, n in zip(waves, n_frames, strict=True)
-        ]
-    )  # (b, n_mels, t)
-    with autocast(mel.device, precision):
-        states, full = encode(encoder, mel, lengths.to(mel.device))
-    sound = torch.tensor([max(1, len(wave) // N_SAMPLES_PER_TOKEN) for wave in waves])
-    return states, sound.to(full.device).minimum(full)
+    def _waves(self, items: Sequence[Segment], places: Sequence[int]) -> list[Tensor]:
+        return [to_device(torch.from_numpy(items[p].samples), self.device) for p in places]
 
 
-def frames_heard(n_samples: int, dims: VoiceDimensions, margin_s: float | None) -> int:
-    """Mel frames that a Whisper encoder runs over for so many samples, an even number.
+def is_heard(segment: Segment) -> bool:
+    """Say whether there is less noise than the floor at which a mood can still be heard.
 
-    All 30 seconds, as Whisper was trained, or the segment and `margin_s` seconds of silence.
+    Speech that the VAD missed counts as noise beside a segment: its own quietest tenth has to say
+    the same.
     """
-    most = 2 * dims.n_ctx
-    if margin_s is None:
-        return most
-    return min(most, 2 * math.ceil(n_samples / (2 * HOP_LENGTH) + 50 * margin_s))
+    own = snr_db(power(segment.samples), noise_floor(segment.samples))
+    return max(segment.snr_db, own) >= FLOOR_SNR_DB
 
 
 def head_path_of(whisper_path: Path) -> Path:
-    """Where the emotion head of a Whisper checkpoint lies."""
+    """Say where the emotion model of a Whisper checkpoint lies."""
     return whisper_path.with_name(f"{whisper_path.stem}.emotion.safetensors")
-
-
-def load_head(
-    path: Path, dims: VoiceDimensions, whisper_sha256: str
-) -> tuple[EmotionHead, dict[str, Any]]:
-    """The head trained on the states of the checkpoint with these dimensions and SHA-256."""
-    saved = checkpoint.load(path)
-    if VoiceDimensions(**saved.dims) != dims or saved.extra.get("whisper_sha256") != whisper_sha256:
-        raise UnavailableError(
-            f"the emotion head {path} was trained on another Whisper checkpoint",
-            "delete it (the embedded voice model then reads the emotion) or train it anew",
-        )
-    head = EmotionHead(dims)
-    head.load_state_dict(saved.state)
-    return head.eval(), saved.extra

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from modalities.reading import Array
-from modalities.voice.prepare import Segment, noise_floor, power, snr_db
+from modalities.voice.level import WithoutOffset
+from modalities.voice.prepare import FLOOR, Segment, noise_floor, power, snr_db
 from modalities.voice.stream import SAMPLE_RATE_HZ
 from modalities.voice.vad import FRAME, PAD, Ended, Endpointer, Started, Stretch, Vad
 
@@ -24,7 +25,6 @@ NOISE_HALF_LIFE_S = 3.0
 # that is at most 0.64 s before; a gap of up to 4 frames (a stop's closure) does not end it.
 ONSET_FRAMES, ONSET_LOG_RATIO, ONSET_GAP = 20, float(np.log(8.0)), 4
 _NOISE_DECAY = 0.5 ** (FRAME / SAMPLE_RATE_HZ / NOISE_HALF_LIFE_S)
-FLOOR = 1e-10  # power: −100 dB of full scale
 _MIN_NOISE = 0.3 * SAMPLE_RATE_HZ / FRAME  # frames
 
 
@@ -44,11 +44,9 @@ class SpeechEnded:
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """A stretch of speech, its loudness, the mean power of its samples in dB of full scale, and
-    the mean probability of its frames of speech."""
+    """A stretch of speech, and the mean probability of its frames of speech."""
 
     segment: Segment
-    loudness_dbfs: float
     probability: float
     known_s: float
 
@@ -67,6 +65,7 @@ class Listener:
     """
 
     def __init__(self) -> None:
+        self._without_offset = WithoutOffset()
         self._vad, self._endpointer = Vad(), Endpointer(MIN_SILENCE_S, PAD_END)
         self._rest = np.zeros(0, np.float32)  # less than a step
         self._steps: deque[Array] = deque()
@@ -77,7 +76,7 @@ class Listener:
 
     def feed(self, samples: Array) -> Iterator[Sound]:
         """(n,) float32 at 16 kHz, the next ones; n is free."""
-        self._rest = np.concatenate([self._rest, samples])
+        self._rest = np.concatenate([self._rest, self._without_offset(samples)])
         whole = len(self._rest) // STEP * STEP
         for start in range(0, whole, STEP):
             yield from self._look(self._rest[start : start + STEP].copy())
@@ -153,12 +152,10 @@ class Listener:
         noise = noise_floor(samples)
         if self._n_noise >= _MIN_NOISE:
             noise = max(noise, float(np.exp(self._noise / self._n_noise)))
-        level = power(samples)
         segment = Segment(
             samples,
             (start + EDGE) / SAMPLE_RATE_HZ,
             (end - EDGE) / SAMPLE_RATE_HZ,
-            snr_db(level, noise),
+            snr_db(power(samples), noise),
         )
-        loudness_dbfs = 10 * float(np.log10(max(level, FLOOR)))
-        return Heard(segment, loudness_dbfs, probability, known / SAMPLE_RATE_HZ)
+        return Heard(segment, probability, known / SAMPLE_RATE_HZ)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from modalities.errors import InputError, LimitError
 from modalities.reading import Array
+from modalities.voice.level import WithoutOffset
 from modalities.voice.stream import SAMPLE_RATE_HZ, AudioFile
 from modalities.voice.vad import FRAME, stretches
 
@@ -15,6 +17,8 @@ MIN_SILENCE_S = 0.7  # between segments
 LIMIT_TOLERANCE_S = 0.1  # encoders add some silence at both ends
 
 SNR_RANGE_DB = (-10.0, 60.0)
+FLOOR = 1e-10  # power: −100 dB of full scale
+CANCELS = 0.1  # of the first channel's power: a mean of channels below it has lost their sound
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +42,25 @@ class Segment:
     def duration_s(self) -> float:
         return len(self.samples) / SAMPLE_RATE_HZ
 
+    @property
+    def loudness_dbfs(self) -> float:
+        """Mean power, in dB of full scale, as it was recorded: models hear it at one loudness."""
+        return 10 * float(np.log10(max(power(self.samples), FLOOR)))
+
 
 @dataclass(frozen=True, eq=False)
 class Waveform:
-    """A decoded recording: `samples` (n,) float32 at 16 kHz in [−1, 1], mixed down to mono."""
+    """A decoded recording: `samples` (n,) float32 at 16 kHz in [−1, 1], mixed down to mono.
+
+    `notes` say what a listener should know of it.
+    """
 
     samples: Array
     channels: int  # of the source
     codec: str
     truncated: bool  # the container promises more than could be decoded
     corrupt_packets: int  # packets that could not be decoded and were skipped
+    notes: Sequence[str] = ()
 
     @property
     def duration_s(self) -> float:
@@ -62,8 +75,7 @@ class PreparedAudio:
     duration_s: float
     channels: int
     codec: str
-    truncated: bool
-    corrupt_packets: int
+    notes: Sequence[str]
 
 
 def prepare(
@@ -89,26 +101,32 @@ def prepare_wave(
         duration_s=wave.duration_s,
         channels=wave.channels,
         codec=wave.codec,
-        truncated=wave.truncated,
-        corrupt_packets=wave.corrupt_packets,
+        notes=wave.notes,
     )
 
 
 def decode(content: bytes, *, max_duration_s: float) -> Waveform:
-    """Decode the first audio stream of a file held in memory; limits and errors as `prepare`.
+    """Decode one audio track of a file held in memory; limits and errors as `prepare`.
 
-    Channels are averaged. A corrupt packet is skipped and counted. Samples that are not finite
-    become silence, and a float recording beyond full scale is scaled down to it.
+    Channels are averaged, or the first is taken where they cancel each other out. A corrupt packet
+    is skipped and counted. Samples that are not finite become silence, and a float recording
+    beyond full scale is scaled down to it.
     """
     if not content:
         raise InputError("the audio is empty")
-    parts: list[Array] = []
+    parts: list[Array] = []  # of the mean
+    first: list[Array] = []  # of the first channel, where there are several
     with AudioFile(content) as file:
         for block in file.blocks():
             if file.duration_s > max_duration_s + LIMIT_TOLERANCE_S:
                 raise LimitError(f"the audio is longer than {max_duration_s:g} seconds")
             parts.append(block.mean(0, dtype=np.float32))
-        samples = np.concatenate(parts)
+            if len(block) > 1:
+                first.append(block[0].copy())
+        samples, notes = np.concatenate(parts), file.notes
+        if first and samples.var() < CANCELS * (left := np.concatenate(first)).var():
+            samples = left
+            notes.append("its channels cancel each other out (antiphase): the first was read")
         peak = float(np.abs(samples).max())
         return Waveform(
             samples=samples / np.float32(peak) if peak > 1.0 else samples,
@@ -116,16 +134,18 @@ def decode(content: bytes, *, max_duration_s: float) -> Waveform:
             codec=file.codec,
             truncated=file.truncated,
             corrupt_packets=file.corrupt_packets,
+            notes=notes,
         )
 
 
 def segment(samples: Array) -> tuple[Segment, ...]:
-    """Speech segments by silero VAD; (n,) float32 at 16 kHz.
+    """Speech segments by silero VAD; (n,) float32 at 16 kHz, whose constant offset is taken off.
 
     SNR is an estimate: the segment's mean power less the noise's, over the noise's, where noise
     is everything outside the segments, or, where that is less than 0.3 s, the quietest tenth of
     the recording's 32 ms windows. It is bounded to `SNR_RANGE_DB`.
     """
+    samples = WithoutOffset()(samples)
     spans = stretches(samples, MIN_SILENCE_S)
     noise = _noise_power(samples, spans)
     return tuple(
@@ -142,8 +162,7 @@ def segment(samples: Array) -> tuple[Segment, ...]:
 def snr_db(level: float, noise: float) -> float:
     """Of speech with noise of mean power `level`, bounded to SNR_RANGE_DB."""
     low, high = SNR_RANGE_DB
-    floor = 1e-10
-    return float(np.clip(10 * np.log10(max(level - noise, floor) / max(noise, floor)), low, high))
+    return float(np.clip(10 * np.log10(max(level - noise, FLOOR) / max(noise, FLOOR)), low, high))
 
 
 def noise_floor(samples: Array) -> float:

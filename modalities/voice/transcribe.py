@@ -56,6 +56,11 @@ class Transcript:
         """Geometric mean of the tokens' probabilities, [0, 1]."""
         return math.exp(self.avg_logprob)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether it says one thing over and over, which nobody does."""
+        return self.compression_ratio > COMPRESSION_RATIO
+
 
 def language_code(name: str) -> str:
     """'zh', 'zh-CN' or 'Chinese' → 'zh'; raises InputError for a language Whisper has not."""

@@ -27,7 +27,28 @@ MIN_SPEECH = int(0.2 * SAMPLE_RATE_HZ)
 PAD = int(0.1 * SAMPLE_RATE_HZ)  # kept before a stretch and, in a recording, after it
 MAX_SPEECH_S = 15.0
 _MAX_SPEECH = int((MAX_SPEECH_S - 0.5) * SAMPLE_RATE_HZ) - FRAME - 2 * PAD
+# silero misses quiet speech: what the loudest frame, forgotten by 1 dB a second, is short of this
+# level is made up for, up to 30 dB, so that noise stays noise.
+LOUD_DBFS, MAX_GAIN_DB = -20.0, 30.0
+_FORGOTTEN_DB = FRAME / SAMPLE_RATE_HZ
 _MIN_PAUSE = int(0.098 * SAMPLE_RATE_HZ)  # where a stretch that is too long may be cut
+
+
+class Gain:
+    """Brings quiet frames (n, FRAME), the next ones of a channel, to a level that silero hears."""
+
+    def __init__(self) -> None:
+        self._loudest_dbfs = -np.inf
+
+    def __call__(self, frames: Array) -> Array:
+        power = np.square(frames, dtype=np.float64).mean(1)
+        forgotten = _FORGOTTEN_DB * np.arange(1, len(frames) + 1)
+        level_dbfs = 10 * np.log10(np.maximum(power, 1e-10)) + forgotten
+        level_dbfs[0] = max(level_dbfs[0], self._loudest_dbfs)
+        level_dbfs = np.maximum.accumulate(level_dbfs) - forgotten
+        self._loudest_dbfs = level_dbfs[-1]
+        gain_db = np.clip(LOUD_DBFS - level_dbfs, 0, MAX_GAIN_DB)
+        return frames * (10 ** (gain_db / 20)).astype(np.float32)[:, np.newaxis]
 
 
 class Vad:
@@ -38,10 +59,11 @@ class Vad:
         self._hidden = np.zeros((1, 1, 128), np.float32)
         self._cell = np.zeros((1, 1, 128), np.float32)
         self._context = np.zeros(CONTEXT, np.float32)
+        self._gain = Gain()
 
     def __call__(self, samples: Array) -> Array:
         """(n · FRAME,) samples at 16 kHz, the next ones → (n,) probabilities."""
-        frames = samples.reshape(-1, FRAME)
+        frames = self._gain(samples.reshape(-1, FRAME))
         before = np.concatenate([self._context[np.newaxis], frames[:-1, -CONTEXT:]])
         self._context = frames[-1, -CONTEXT:].copy()
         probabilities, self._hidden, self._cell = self._session.run(

@@ -73,8 +73,8 @@ class CallOptions:
 
 @dataclass(frozen=True, eq=False)
 class RecordedCall:
-    """What a recording comes to; `loudness_dbfs` (channels, seconds) is the mean power of each
-    second, the last one perhaps shorter."""
+    """What a recording comes to, its utterances by their start; `loudness_dbfs` (channels, seconds)
+    is the mean power of each second, the last one perhaps shorter."""
 
     utterances: Sequence[Utterance]
     summary: CallSummary
@@ -127,7 +127,7 @@ async def score(
                     await session.feed(block)
                     heard(block.size / SAMPLE_RATE_HZ)
                     block = await read()
-                await session.finish(_notes(reader.file))
+                await session.finish(reader.file.notes)
 
             events: list[Event] = []
 
@@ -138,6 +138,7 @@ async def score(
         summary = events.pop()
         assert isinstance(summary, CallSummary)
         utterances = [event for event in events if isinstance(event, Utterance)]
+        utterances.sort(key=lambda one: (one.start_s, one.channel))  # they come as they end
         loudness = np.stack(reader.loudness_dbfs, axis=1)
         return RecordedCall(utterances, summary, reader.file.codec, loudness)
 
@@ -152,15 +153,6 @@ async def _following(path: Path, pipeline: Pipeline, call: Call) -> Following | 
         return pipeline.follow(context, call, "BatchAnalyzeCalls")
 
     return await patiently(begin, PATIENCE_S)
-
-
-def _notes(file: RecordingFile) -> list[str]:
-    notes = []
-    if file.truncated:
-        notes.append("the recording is cut short: what is there of it was scored")
-    if file.corrupt_packets:
-        notes.append(f"{file.corrupt_packets} of its packets could not be decoded")
-    return notes
 
 
 class _Reader:

@@ -19,6 +19,8 @@ from server.analysis import Analysis, Call, Content, Outcome, Role, Speech, Stat
 from server.logs import LOG
 from server.pipeline import Pipeline
 from server.read_voice import note_voice_models, transcribe
+from server.speakers import Standing, heard_after
+from server.turns import Place
 
 Result = TypeVar("Result")
 
@@ -53,7 +55,7 @@ class Policy:
 @dataclass
 class Score:
     """What the models make of one stretch of speech; fields as in Utterance, `words` the text
-    model's reading of `text`."""
+    model's reading of `text`, or in `words_not_read` why there is none."""
 
     readings: Sequence[Reading] = ()
     fused: Fused | None = None
@@ -61,6 +63,7 @@ class Score:
     confidence: float | None = None
     language: str = ""
     words: Reading | None = None
+    words_not_read: str = ""
     not_scored: str = ""
 
 
@@ -81,30 +84,36 @@ class Scorer:
         self.policy, self.language, self.patience_s = policy, language, patience_s
         self._turn = turn
 
-    async def score(self, heard: Heard, role: Role | None) -> Score:
-        """Its emotion, where `role` is to be scored, and what is said."""
+    async def score(
+        self, heard: Heard, role: Role | None, place: Place, standing: Standing
+    ) -> Score:
+        """Its emotion, where `role` is to be scored, and what is said at that place of the call,
+        after what the speaker said before its standing."""
         models, not_scored = self.runner.models_of(self.call), self.policy.refusal(role)
         reader = models.voice
         if heard.probability < SURE_SPEECH:  # no emotion and no words are made of what may be music
             return Score(not_scored=not_scored or "it is hardly speech")
         if reader is None:
             return Score(not_scored=not_scored or models.missing["voice"].reason)
-        if not_scored and not reader.whisper:
-            return Score(not_scored=not_scored)
+        if not reader.whisper:
+            place.close()  # there will be no words
+            if not_scored:
+                return Score(not_scored=not_scored)
         segment = replace(heard.segment, language=self.language, emotion=not not_scored)
         try:
             async with self._turn:
-                return await patiently(partial(self._read, segment, not_scored), self.patience_s)
+                work = partial(self._read, segment, role, not_scored, place, standing)
+                return await patiently(work, self.patience_s)
         except OverloadedError as error:
             return Score(not_scored=not_scored or error.reason)
         except Exception:
             LOG.exception("utterance failed", extra={"request_id": self.call.request_id})
             return Score(not_scored=not_scored or FAILED)
 
-    async def analyze(self, content: Content) -> Analysis:
+    async def analyze(self, content: Content, place: Place) -> Analysis:
         """Of a message."""
         try:
-            work = partial(self.pipeline.analyze_content, content, self.call)
+            work = partial(self.pipeline.analyze_content, content, self.call, place)
             return await patiently(work, self.patience_s)
         except (InputError, OverloadedError) as error:
             state = State.REJECTED if isinstance(error, InputError) else State.FAILED
@@ -113,12 +122,23 @@ class Scorer:
             LOG.exception("message failed", extra={"request_id": self.call.request_id})
             return _unread(content, State.FAILED, FAILED)
 
-    async def _read(self, segment: Segment, not_scored: str) -> Score:
+    async def _read(
+        self,
+        segment: Segment,
+        role: Role | None,
+        not_scored: str,
+        place: Place,
+        standing: Standing,
+    ) -> Score:
         results = await self.runner.infer(self.call, "voice", [segment])
         note_voice_models(results, self.call, self.runner)
-        heard: Reading | None = results[0].emotion
-        spoken = Speech(segment.start_s, segment.end_s, [heard] if heard else [])
-        await transcribe([spoken], results, self.call, self.runner)
+        readings: list[Reading] = []
+        if results[0].emotion is not None:
+            reader = self.runner.models_of(self.call).voice
+            assert reader is not None
+            readings = [await heard_after(results[0], reader, standing)]
+        spoken = Speech(segment.start_s, segment.end_s, segment.loudness_dbfs, readings)
+        transcript = await transcribe([spoken], results, role, place, self.call, self.runner)
         score = Score(
             text=spoken.text,
             confidence=spoken.confidence,
@@ -126,7 +146,11 @@ class Scorer:
             words=next((r for r in spoken.readings if r.source is Source.TRANSCRIPT), None),
             not_scored=not_scored,
         )
-        if not not_scored:
+        if score.text and score.words is None:
+            score.words_not_read = spoken.unread.reason if spoken.unread else transcript.reason
+        if not spoken.readings and not not_scored:
+            score.not_scored = results[0].not_heard
+        elif not not_scored:
             score.readings = spoken.readings
             self.call.models["fusion"] = self.runner.models_of(self.call).fusion.revision
             (score.fused,) = await self.runner.infer(self.call, "fusion", [spoken.readings])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -13,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from modalities.errors import EmotionError
-from modalities.reading import Array, Source
+from modalities.reading import Array, Modality, Source
 from modalities.voice.listen import STEP, Heard, Listener, SpeechEnded, SpeechStarted
 from modalities.voice.stream import SAMPLE_RATE_HZ
-from server.analysis import Call, Content, Role
+from server.analysis import Analysis, Call, Content, Role
 from server.calls.events import CallState, Event, MessageRead, Speech, Utterance
 from server.calls.record import CallRecord
 from server.calls.scoring import AT_ONCE, PATIENCE_S, Policy, Score, Scorer
@@ -25,6 +26,9 @@ from server.course import course
 from server.follow import Following
 from server.moments import Moment
 from server.pipeline import Pipeline
+from server.read_text import not_scored
+from server.speakers import Standing
+from server.turns import Place
 
 Result = TypeVar("Result")
 Maker = Callable[[], Awaitable[Sequence[Event]]]
@@ -39,6 +43,7 @@ class _Channel:
     listener: Listener = field(default_factory=Listener)
     interim: asyncio.Task[None] | None = None
     interim_s: float = 0.0  # how far the last interim utterance went
+    standing: Standing | None = None  # of the last utterance
 
 
 class CallSession:
@@ -46,8 +51,9 @@ class CallSession:
 
     `feed`, `message` and `finish` are called one after the other; `events` is read at the same
     time by another task, and holds them up where it is not. Events come as they are known, but
-    final utterances and states in the order of the call, so that they are the same however the
-    samples were cut; the summary is the last. `state_interval_s` None asks for no states.
+    final utterances, messages and states in the order of the call, so that they are the same
+    however the samples were cut; the summary is the last. `state_interval_s` None asks for no
+    states.
     """
 
     def __init__(
@@ -77,7 +83,8 @@ class CallSession:
         self._makers: asyncio.Queue[Maker | None] = asyncio.Queue(MAX_WAITING)
         self._events: asyncio.Queue[Event | Exception | None] = asyncio.Queue(MAX_WAITING)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._messages: set[asyncio.Task[None]] = set()  # that are being read
+        self._place: Place | None = None  # of the last utterance or message
+        self._words_not_read: Counter[str] = Counter()  # utterances, by the reason
         self._deliverer = self._spawn(self._deliver())
 
     async def __aenter__(self) -> CallSession:
@@ -109,7 +116,11 @@ class CallSession:
     async def feed(self, samples: Array) -> None:
         """The next samples (channels, n) float32 at 16 kHz; n is free."""
         self._waiting = np.concatenate([self._waiting, samples], axis=1)
-        while self._waiting.shape[1] >= STEP:
+        await self._listen(STEP)
+
+    async def _listen(self, least: int) -> None:
+        """To what waits, down to fewer samples than `least`."""
+        while self._waiting.shape[1] >= least:
             n = self._waiting.shape[1]
             if self._state_every:
                 n = min(n, self._state_every - self._n_samples % self._state_every)
@@ -123,11 +134,10 @@ class CallSession:
         """A text or a picture, sent at `offset_s`; by default now."""
         offset_s = self.duration_s if offset_s is None else offset_s
         index, self.n_messages = self.n_messages, self.n_messages + 1
-        while len(self._messages) >= MAX_WAITING:
-            await asyncio.wait(self._messages, return_when=asyncio.FIRST_COMPLETED)
-        task = self._spawn(self._message(index, content, offset_s))
-        self._messages.add(task)
-        task.add_done_callback(self._messages.discard)
+        await self._listen(1)  # however the samples before it were cut
+        place = self._place = Place(self._place, content.modalities)
+        task = self._reading(self._scorer.analyze(content, place), place)
+        await self._promise(partial(self._message, task, index, content, offset_s))
 
     async def fail(self, error: Exception) -> None:
         """Nothing more can come, for this reason."""
@@ -156,7 +166,10 @@ class CallSession:
             channel = self._channels[index]
             if isinstance(sound, Heard):
                 self._forget_interim(channel)
-                task = self._spawn(self._scorer.score(sound, channel.role))
+                place = self._place = Place(self._place, [Modality.VOICE])
+                standing = channel.standing = Standing(channel.standing)
+                work = self._scorer.score(sound, channel.role, place, standing)
+                task = self._reading(work, place, standing)
                 await self._promise(partial(self._final, task, index, sound))
             elif isinstance(sound, SpeechStarted):
                 await self._events.put(Speech(True, sound.start_s, index, channel.role))
@@ -172,7 +185,7 @@ class CallSession:
         for index, channel in enumerate(self._channels):
             if heard := channel.listener.current():
                 segment = heard.segment
-                spans.append(Span(index, segment.start_s, segment.end_s, heard.loudness_dbfs))
+                spans.append(Span(index, segment.start_s, segment.end_s, segment.loudness_dbfs))
         return spans
 
     def _hear_interim(self, index: int, channel: _Channel) -> None:
@@ -186,7 +199,8 @@ class CallSession:
                 channel.interim = self._spawn(self._tell_interim(index, channel, heard))
 
     async def _tell_interim(self, index: int, channel: _Channel, heard: Heard) -> None:
-        score = await self._scorer.score(heard, channel.role)
+        place, standing = Place(self._place), Standing(channel.standing)
+        score = await self._scorer.score(heard, channel.role, place, standing)
         channel.interim = None
         await self._events.put(self._utterance(-1, index, heard, score))
 
@@ -215,39 +229,42 @@ class CallSession:
         utterance = self._utterance(self._n_final, index, heard, score)
         self._n_final += 1
         self._record.add(utterance, score.words)
+        if score.words_not_read:
+            self._words_not_read[score.words_not_read] += 1
         if self.following is None:
             return [utterance]
         state = self._record.state(utterance.end_s, ())
         return [utterance, *self.following.add(_moment(utterance, heard, score, state))]
 
-    async def _message(self, index: int, content: Content, offset_s: float) -> None:
-        analysis = await self._scorer.analyze(content)
+    async def _message(
+        self, task: asyncio.Task[Analysis], index: int, content: Content, offset_s: float
+    ) -> Sequence[Event]:
+        analysis = await task
         moments = [
             replace(moment, index=index) for moment in course([content], [analysis], [offset_s])
         ]
         self._record.add_message(moments, offset_s)
         advised = self.following.add_all(moments) if self.following else []
-        await self._events.put(MessageRead(index, content.sender, offset_s, analysis))
-        for advice in advised:
-            await self._events.put(advice)
+        return [MessageRead(index, content.sender, offset_s, analysis), *advised]
 
     async def _state(self, offset_s: float, ongoing: Sequence[Span]) -> Sequence[Event]:
         return [self._record.state(offset_s, ongoing)]
 
     async def _summary(self, notes: Sequence[str]) -> Sequence[Event]:
-        await asyncio.gather(*self._messages)
         try:
             satisfaction = await self.pipeline.satisfaction(self._record.turns(), self.call)
         except EmotionError:
             satisfaction = None
-        refused = [
+        told = [
             f"channel {index}: {why}"
             for index, role in enumerate(self.roles)
             if (why := self.policy.refusal(role))
         ]
+        if self._words_not_read:
+            told.append(not_scored(self._words_not_read, self._n_final, "utterances"))
         if self.following is not None:
             self.following.end(satisfaction)
-        return [self._record.summary(self.duration_s, satisfaction, [*notes, *refused])]
+        return [self._record.summary(self.duration_s, satisfaction, [*notes, *told])]
 
     def _utterance(self, index: int, channel: int, heard: Heard, score: Score) -> Utterance:
         return Utterance(
@@ -257,7 +274,7 @@ class CallSession:
             start_s=heard.segment.start_s,
             end_s=heard.segment.end_s,
             is_final=index >= 0,
-            loudness_dbfs=heard.loudness_dbfs,
+            loudness_dbfs=heard.segment.loudness_dbfs,
             readings=score.readings,
             fused=score.fused,
             text=score.text,
@@ -265,6 +282,17 @@ class CallSession:
             language=score.language,
             not_scored=score.not_scored,
         )
+
+    def _reading(
+        self, work: Coroutine[Any, Any, Result], place: Place, standing: Standing | None = None
+    ) -> asyncio.Task[Result]:
+        """A task, however it ends: nobody waits any longer for what is said at `place`, or for how
+        its speaker sounds there."""
+        task = self._spawn(work)
+        task.add_done_callback(lambda _: place.close())
+        if standing is not None:
+            task.add_done_callback(lambda _: standing.close())
+        return task
 
     def _spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.create_task(work)

@@ -67,16 +67,19 @@ def registry(_: Settings) -> Iterator[Finding]:
 
 
 def whisper(settings: Settings) -> Iterator[Finding]:
+    from modalities.errors import UnavailableError
     from modalities.voice import whisper_checkpoint
 
-    if settings.whisper is None:
-        yield warn(
-            "whisper",
-            "no checkpoint is chosen: speech gets no transcript",
-            "emotion models pull small, then set whisper=small",
-        )
+    if settings.whisper == whisper_checkpoint.NONE:
+        yield ok("whisper", "turned off: speech gets no transcript")
         return
-    path = whisper_checkpoint.locate(settings.whisper, settings.whisper_dir)
+    try:
+        name = whisper_checkpoint.chosen(settings.whisper, settings.whisper_dir)
+    except UnavailableError as error:
+        yield warn("whisper", f"{error.reason}: speech gets no transcript", error.remedy)
+        return
+    path = whisper_checkpoint.locate(name, settings.whisper_dir)
+    whisper_checkpoint.load(name, path, "cpu")
     yield ok("whisper", str(path))
 
 

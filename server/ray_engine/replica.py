@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from pydantic import SecretStr
 
+from modalities.errors import UnavailableError
+from modalities.voice import whisper_checkpoint
 from server import models
 from server.settings import Settings
 
@@ -21,9 +23,16 @@ def settings_for(name: str, settings: Settings) -> dict[str, Any]:
     told |= {"engine": "local", "device": "auto" if settings.ray_gpus else "cpu"}
     if name != "image":
         told["vision"] = None
-    if name not in ("voice", "calls"):
-        told["whisper"] = None
+    told["whisper"] = _whisper(settings) if name in ("voice", "calls") else whisper_checkpoint.NONE
     return told
+
+
+def _whisper(settings: Settings) -> str:
+    """The front end's choice, whatever was pulled on other machines."""
+    try:
+        return whisper_checkpoint.chosen(settings.whisper, settings.whisper_dir)
+    except UnavailableError:
+        return whisper_checkpoint.NONE
 
 
 class Replica:

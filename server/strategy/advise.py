@@ -10,8 +10,10 @@ from typing import Any
 
 from server.logs import LOG
 from server.moments import Advice
-from server.strategy.book import MENTIONS, Book, plain
+from server.strategy.book import MENTIONS, SAYS, STATES, Book
 from server.strategy.condition import Condition
+from server.strategy.keywords import plain
+from server.strategy.negation import Stance
 from server.strategy.rule import Rule, Window
 from server.strategy.timeline import Timeline
 
@@ -118,11 +120,20 @@ class Advisor:
         return rule.time is None or rule.time.include(at, self._timeline.position_s)
 
     def _look_for_keywords(self, condition: Condition, known: dict[str, Any], text: str) -> None:
-        """Add what it asks to be mentioned, where the text is known, as `plain` gives it."""
+        """Add what it asks of lists of keywords, where the text is known, as `plain` gives it."""
         for name in condition.names:
-            if name.startswith(MENTIONS) and name not in known and "text" in known:
-                keywords = self.book.keywords[name.removeprefix(MENTIONS)]
-                known[name] = None if known["text"] is None else keywords.are_in(text)
+            asked, _, listed = name.partition(".")
+            if asked not in (MENTIONS, SAYS, STATES) or name in known or "text" not in known:
+                continue
+            keywords = self.book.keywords[listed]
+            if known["text"] is None:
+                known[name] = None
+            elif asked == MENTIONS:
+                known[name] = keywords.are_in(text)
+            else:
+                stance = keywords.stance(text)
+                known[f"{SAYS}.{listed}"] = stance is not None and stance > Stance.DENIED
+                known[f"{STATES}.{listed}"] = stance is Stance.SAID
 
     def _advice(self, rule: Rule, number: int, values: Mapping[str, Any]) -> Advice:
         """Its facts are without the text, which is content."""

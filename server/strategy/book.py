@@ -7,8 +7,6 @@ its field asks for. Aliases are refused: a few of them can stand for gigabytes.
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,34 +20,17 @@ from modalities.errors import InputError
 from server.strategy import DEFAULT_BOOK
 from server.strategy.condition import Compiler, Condition, ConditionError, nearest
 from server.strategy.facts import FACTS
+from server.strategy.keywords import Keywords
 from server.strategy.rule import Part, Rule, Short, Texts, Times, Window
 from server.strategy.timeline import WINDOW_FACTS
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 12
 MAX_TOLD = 20  # problems
-MENTIONS = "mentions."  # before the name of a list of keywords, in conditions
 
-_LATIN = r"[0-9a-z\u00df-\u024f]"
-
-
-class Keywords:
-    """Words that a text may mention: in any case and width, and whole where letters make words."""
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self._words = {word: _standing(word) for word in map(plain, words)}
-
-    def are_in(self, text: str) -> bool:
-        """`text` as `plain` gives it."""
-        for word, pattern in self._words.items():  # noqa: SIM110 (twice as fast as any)
-            if word in text and pattern.search(text):
-                return True
-        return False
-
-
-def plain(text: str) -> str:
-    """Without differences of case and width."""
-    return unicodedata.normalize("NFKC", text).casefold()
+# What conditions ask of a list of keywords, as in `says.refund`: whether the text mentions one of
+# its words at all, does so without denying it, or neither denies it nor asks about it.
+MENTIONS, SAYS, STATES = "mentions", "says", "states"
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +151,11 @@ def _problem(root: yaml.Node, error: ErrorDetails) -> _Problem:
 def _conditions(path: Path, root: yaml.Node, written: _Written) -> dict[str, Condition]:
     compiler = Compiler(
         {fact.name: fact.type for fact in (*FACTS, *WINDOW_FACTS)}
-        | {MENTIONS + name: "bool" for name in written.keywords}
+        | {
+            f"{asked}.{name}": "bool"
+            for name in written.keywords
+            for asked in (MENTIONS, SAYS, STATES)
+        }
     )
     conditions: dict[str, Condition] = {}
     problems: list[_Problem] = []
@@ -219,10 +204,3 @@ def _refused(path: Path, problems: Sequence[_Problem]) -> InputError:
     if len(problems) > MAX_TOLD:
         lines.append(f"… and {len(problems) - MAX_TOLD} more")
     return InputError("\n".join(lines))
-
-
-def _standing(word: str) -> re.Pattern[str]:
-    """Finds it where it is no part of a longer word of letters."""
-    before = f"(?<!{_LATIN})" if re.match(_LATIN, word) else ""
-    after = f"(?!{_LATIN})" if re.match(_LATIN, word[-1]) else ""
-    return re.compile(before + re.escape(word) + after)

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from modalities.reading import EMOTIONS, SENTIMENTS, Source
+from modalities.text.clean import own_words
 from server.analysis import Role
 from server.moments import ConversationInfo, Moment
 
@@ -39,7 +40,12 @@ class Fact:
 
 FACTS = (
     Fact("role", "string", 'who speaks: "CUSTOMER", "AGENT" or "SYSTEM"'),
-    Fact("text", "string", f"what is said, its first {MAX_TEXT_CHARACTERS:,} characters"),
+    Fact(
+        "text",
+        "string",
+        "what is said, without markup, quoted mail, signatures and footers; "
+        f"its first {MAX_TEXT_CHARACTERS:,} characters",
+    ),
     Fact("moments", "int", "how many moments there were, this one included"),
     Fact("customer_moments", "int", "how many of them are the customer's and have a score"),
     Fact("offset_s", "double", "the moment's end, from the conversation's beginning"),
@@ -127,7 +133,7 @@ class Tracker:
         at = info.started_at.astimezone(UTC) + timedelta(seconds=end_s or 0.0)
         return {
             "role": moment.role.value if moment.role else None,
-            "text": moment.text[:MAX_TEXT_CHARACTERS] or None,
+            "text": own_words(moment.text).text.strip()[:MAX_TEXT_CHARACTERS] or None,
             "moments": self._moments,
             "offset_s": end_s,
             "duration_s": None if start_s is None or end_s is None else end_s - start_s,

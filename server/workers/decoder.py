@@ -44,7 +44,7 @@ def recording(_: bytes, path: str) -> Iterator[Answer]:
     with AudioFile(Path(path)) as file:
 
         def state() -> dict[str, Any]:
-            names = ("channels", "codec", "corrupt_packets", "truncated")
+            names = ("channels", "codec", "notes")
             return {name: getattr(file, name) for name in names}
 
         nothing = np.zeros((0, 0), np.float32)

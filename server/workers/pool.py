@@ -187,8 +187,7 @@ class RecordingFile:
     def _note(self, fields: dict[str, Any]) -> None:
         self.channels: int = fields["channels"]
         self.codec: str = fields["codec"]
-        self.corrupt_packets: int = fields["corrupt_packets"]
-        self.truncated: bool = fields["truncated"]
+        self.notes: list[str] = fields["notes"]
 
 
 def _died(worker: _Worker, limit_s: float) -> InputError | UnavailableError:

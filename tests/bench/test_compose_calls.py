@@ -17,6 +17,7 @@ SPEAKER_OF = {
     "ravdess": lambda clip: clip[-7:],
     "nemo": lambda clip: clip.split("/")[1].split("_")[0],
     "urdu": lambda clip: clip.split("_")[1],
+    "koemo": lambda clip: clip.split("/")[1][:3],
 }
 
 

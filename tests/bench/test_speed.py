@@ -17,10 +17,11 @@ import weights
 from bench.speed import content, profile, report, transcripts, whispers
 from bench.speed.generator import Answers, closed_loop, open_loop
 from bench.speed.measure import Section, added, figure_of, in_turn, row
+from bench.speed.plain import PlainServer
 from bench.speed.processes import Server, another_process, running
 from bench.speed.sizes import weights_with_text_of
 from bench.speed.text import pipeline_of
-from modalities import checkpoint
+from modalities import checkpoint, eight_bits
 from modalities.text.infer import TextReader
 from modalities.voice.infer import VoiceReader
 from modalities.voice.stream import SAMPLE_RATE_HZ
@@ -62,7 +63,7 @@ def test_every_program_writes_the_same_tokens_whatever_it_hears(
     reader = VoiceReader.load_whisper(
         str(checkpoint_path), Path(), "cpu", weights.path_of("voice"), transcripts.MARGIN_S
     )
-    assert reader.fallback is None  # the head lies beside it: one pass for both
+    assert reader.one_pass  # the head lies beside it: one pass for both
     for result in reader.infer(items):
         assert result.transcript is not None
         assert list(result.transcript.tokens) == said
@@ -81,6 +82,13 @@ def test_five_segments_are_one_window() -> None:
     assert [len(window) / SAMPLE_RATE_HZ for window in windows] == pytest.approx([30] * 3, abs=0.01)
 
 
+@pytest.fixture
+def in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those that ours is compared with compute."""
+    monkeypatch.setattr(eight_bits, "is_fast", lambda: False)
+
+
+@pytest.mark.usefixtures("in_fp32")
 def test_the_pipeline_holds_the_same_encoder() -> None:
     saved = checkpoint.load(weights.path_of("text"))
     classify = pipeline_of(saved)
@@ -88,14 +96,26 @@ def test_the_pipeline_holds_the_same_encoder() -> None:
     inner = classify.__closure__[0].cell_contents
     tokens = inner.tokenizer("the parcel is late", return_tensors="pt")
     with torch.inference_mode():
-        theirs = inner.model.bert(
+        theirs = inner.model.base_model(
             input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
         ).last_hidden_state
-        ours = reader.model.encoder(
-            input_ids=torch.tensor(reader.prepare("the parcel is late").windows)
-        ).last_hidden_state
+        (window,) = reader.prepare("the parcel is late").windows
+        ours = reader.model.encoder(input_ids=torch.tensor([window.ids])).last_hidden_state
     torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-5)
     assert len(classify(["a", "b c d"], batch_size=2)[0]) == saved.dims["n_emotions"]
+    assert len(classify("a")) == saved.dims["n_emotions"]
+
+
+@pytest.mark.usefixtures("in_fp32")
+def test_the_plain_server_answers_as_the_reader_does() -> None:
+    """A message without a turn before it: all of its tokens are the message's own."""
+    answered = PlainServer().answer("The parcel is late again.").fused
+    reader = TextReader.load(weights.path_of("text"))
+    (reading,) = reader.infer([reader.prepare("The parcel is late again.")])
+    assert answered.score == pytest.approx(reading.score, abs=1e-3)
+    assert [one.probability for one in answered.emotions] == pytest.approx(
+        np.exp(reading.log_emotions), abs=1e-3
+    )
 
 
 def test_half_of_a_recording_is_speech() -> None:
@@ -110,7 +130,7 @@ def test_texts_have_natural_lengths_in_both_languages() -> None:
     tenth, median, last = np.quantile(
         [reader.cost(reader.prepare(text)) for text in texts], (0.1, 0.5, 0.9)
     )
-    assert 5 <= tenth <= 9 and 14 <= median <= 20 and 38 <= last <= 54
+    assert 5 <= tenth <= 9 and 13 <= median <= 18 and 34 <= last <= 44
     assert sum(text.isascii() for text in texts) == 200
 
 
@@ -209,6 +229,6 @@ def test_a_server_takes_the_weights_with_a_text_model_of_another_size() -> None:
     assert loaded.text is not None
     assert loaded.text.dims.encoder.items() >= size.items()
     (reading,) = loaded.text.infer([loaded.text.prepare("still broken")])
-    assert reading.embedding.shape == (2 * 32,)
+    assert reading.embedding.shape == (32,)
     # The head for satisfaction reads what the embedded model has read, and says so.
     assert set(loaded.missing) == {"satisfaction", "whisper"}

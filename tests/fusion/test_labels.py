@@ -32,8 +32,30 @@ def test_neutral_among_sentiments_is_no_emotion() -> None:
     assert our_labels(["neutral"]) == [("neutral", "neutral")]
 
 
-def test_several_and_unknown_labels_say_nothing() -> None:
-    assert our_labels(["joy|anger", "jjoy", ""]) == [(None, None)] * 3
+def test_several_labels_are_no_emotion_and_the_sentiment_on_which_they_agree() -> None:
+    said = {
+        "joy|anger": None,
+        "joy|sadness|other": None,
+        "neutral|joy": None,
+        "surprise|other": None,
+        "joy|love": "positive",
+        "joy|surprise": "positive",
+        "anger|disgust|sadness": "negative",
+        "neutral|surprise": "neutral",
+        "불평/불만|슬픔": "negative",
+    }
+    assert our_labels([*said]) == [(None, sentiment) for sentiment in said.values()]
+
+
+def test_a_set_says_itself_what_several_labels_come_to() -> None:
+    assert our_labels(["joy|anger", "joy|love"], ["negative", "neutral"]) == [
+        (None, "negative"),
+        (None, "neutral"),
+    ]
+
+
+def test_unknown_labels_say_nothing() -> None:
+    assert our_labels(["jjoy", "", "jjoy|jjoyful"]) == [(None, None)] * 3
     assert [is_known(label) for label in ("joy|anger", "joy|jjoy", "")] == [True, False, False]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from modalities.errors import InputError, LimitError
 from modalities.image.decode import DecodedImage, ImageLimits, decode
@@ -77,6 +77,52 @@ def test_first_frame_of_an_animation_and_a_note() -> None:
     image = read(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert tuple(image.pixels[0, 0]) == (255, 0, 0)
     assert image.notes == ("animated: the first of 3 frames was read",)
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_jpeg_without_its_end_mark_is_read_and_told(missing: int) -> None:
+    content = encode(Image.effect_noise((100, 100), 50), "JPEG")
+    image = decode(content[:-missing], LIMITS)
+    assert np.array_equal(image.pixels, decode(content, LIMITS).pixels)
+    assert any("end mark" in note for note in image.notes)
+
+
+def test_a_png_with_more_text_than_pixels_is_read() -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("comment", "a" * 3_000_000, zip=True)
+    assert read(Image.new("RGB", (20, 20), "red"), pnginfo=info).pixels[0, 0].tolist() == [
+        255,
+        0,
+        0,
+    ]
+
+
+def test_pages_of_a_tiff_stand_one_below_the_other() -> None:
+    pages = [
+        Image.new("RGB", size, colour) for size, colour in (((30, 20), "red"), ((20, 30), "blue"))
+    ]
+    options = {"save_all": True, "append_images": pages[1:]}
+    image = read(pages[0], "TIFF", **options)
+    assert image.pixels.shape == (50, 30, 3) and image.notes == ("2 pages were read",)
+    assert image.pixels[10, 5].tolist() == [255, 0, 0]
+    assert image.pixels[40, 5].tolist() == [0, 0, 255] and image.pixels[40, 25].min() == 255
+    few = decode(encode(pages[0], "TIFF", **options), ImageLimits(max_pixels=1_000))
+    assert few.pixels.shape == (20, 30, 3) and "first 1 of 2 pages" in few.notes[0]
+
+
+def test_a_photo_of_two_pictures_is_no_animation() -> None:
+    scene = Image.effect_noise((40, 30), 50).convert("RGB")
+    image = read(scene, "MPO", save_all=True, append_images=[scene])
+    assert image.pixels.shape == (30, 40, 3) and image.notes == ()
+
+
+@pytest.mark.parametrize(("ink", "ground"), [("white", 24), ("black", 255), ("red", 255)])
+def test_what_is_drawn_on_nothing_is_seen(ink: str, ground: int) -> None:
+    layer = Image.new("RGBA", (60, 40), (0, 0, 0, 0))
+    layer.paste(ink, (10, 10, 30, 20))
+    pixels = read(layer).pixels
+    assert pixels[0, 0].tolist() == [ground] * 3
+    assert np.abs(pixels[15, 15].astype(int) - ground).max() > 200
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "TIFF"])

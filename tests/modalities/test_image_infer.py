@@ -52,7 +52,7 @@ def test_readings_are_distributions(reader: VisionReader) -> None:
         assert reading.log_emotions.shape == (len(EMOTIONS),)
         assert np.exp(reading.log_sentiment).sum() == pytest.approx(1, abs=1e-5)
         assert np.exp(reading.log_emotions).sum() == pytest.approx(1, abs=1e-5)
-        assert reading.embedding.shape == (256,)
+        assert reading.embedding.shape == (1024,)
         assert reading.quality == item.quality
 
 
@@ -75,6 +75,13 @@ def test_light_and_contrast_change_nothing(reader: VisionReader) -> None:
     bright = VisionItem(pixels * 2 + 3, Quality(face=1.0))
     first, second = reader.infer([dim, bright])
     assert np.abs(first.log_emotions - second.log_emotions).max() < 1e-2
+
+
+def test_a_picture_and_its_mirror_image_are_read_alike(reader: VisionReader) -> None:
+    item = items(4)[3]
+    mirrored = VisionItem(np.ascontiguousarray(item.pixels[:, ::-1]), item.quality)
+    first, second = reader.infer([item, mirrored])
+    assert np.abs(first.log_emotions - second.log_emotions).max() < 1e-4
 
 
 def test_cost_is_in_pixels(reader: VisionReader) -> None:

@@ -86,7 +86,7 @@ def check(reader: PretrainedVisionReader) -> None:
         assert np.abs(alone.log_emotions - reading.log_emotions).max() < 1e-4
     assert reader.size == SIZE
     assert len(reader.revision) == 12
-    assert ImageKind.PHOTO in reader.kinds
+    assert reader.knows(ImageKind.PHOTO, items(1)[0])
 
 
 def test_siglip_reads_by_our_prompts(siglip: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import resource
+from pathlib import Path
+
+import pytest
 import torch
 from torch import Tensor, nn
 
 import weights
 from modalities.text.infer import TextReader
 from modalities.traced import InTurn, traced
-from modalities.voice.heard import Heard
-from modalities.voice.infer import VoiceReader
 
 
 class Branching(nn.Module):
@@ -42,6 +45,33 @@ def test_a_module_whose_steps_hang_on_its_inputs_runs_as_it_is() -> None:
     assert found.tolist() == [[2.0, 2.0], [-2.0, -2.0]]
 
 
-def test_the_shipped_models_are_traced() -> None:
+class Weighted(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(width, width))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return (x + y) @ self.weight
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc: memory is not known")
+def test_weights_are_let_go_with_their_run() -> None:
+    width, sizes = 2048, []
+    for _ in range(6):
+        ones = torch.ones(width)
+        examples = [([ones, ones], [(1, width)])]
+        part = (Weighted(width).eval(), (torch.ones(1, width), torch.ones(1, width)))
+        run = traced(InTurn, [part], examples)
+        assert not isinstance(run, InTurn)
+        del part, run
+        gc.collect()
+        sizes.append(resident_bytes())
+    assert sizes[-1] - sizes[1] < 2 * 4 * width**2  # the bytes of two of four models
+
+
+def test_the_shipped_model_of_text_is_traced() -> None:
     assert not isinstance(TextReader.load(weights.path_of("text")).run, InTurn)
-    assert not isinstance(VoiceReader.load(weights.path_of("voice")).hear, Heard)

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from modalities.voice.model import VoiceDimensions, collate, features, within
-from modalities.voice.prosody import N_ROBUST, _correlations, _statistics, functionals
+from modalities.voice.prosody import N_FUNCTIONALS, _statistics
 from modalities.voice.prosody import prosody as rows_of
-
-DIMS = VoiceDimensions(80, 200, 32, 2, 1, mel_stride=2, normalised=True, n_wide=8)
+from modalities.voice.utterance import tones
 
 
 def voice(hz: float, n: int = 16_000) -> torch.Tensor:
@@ -42,37 +40,28 @@ def test_a_row_a_frame(n: int) -> None:
     assert rows.shape == (3, -(-n // 320)) and torch.isfinite(rows).all()
 
 
-def test_functionals_of_an_item_do_not_see_its_batch() -> None:
-    generator = np.random.default_rng(0)
-    waves = [generator.standard_normal(n).astype(np.float32) for n in (1, 900, 9_000, 40_000)]
-    waves.append(voice(150).numpy())
-    waves.append(np.zeros(7_000, np.float32))
-    items = [features(wave, DIMS) for wave in waves]
-    frames, lengths = collate(items)
-    together = functionals(frames, within(lengths, frames.shape[-1]))
-    assert torch.isfinite(together).all() and together.shape[1] > N_ROBUST
-    for row, item in enumerate(items):
-        alone = functionals(item[None], torch.ones(1, item.shape[1], dtype=torch.bool))
-        torch.testing.assert_close(alone[0], together[row], atol=1e-4, rtol=1e-4)
+def test_tones_of_an_item_do_not_see_its_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    waves = [torch.randn(n, generator=generator) for n in (1, 900, 9_000, 40_000)]
+    waves += [voice(150), torch.zeros(7_000)]
+    together = tones(waves, 80)
+    assert together.shape == (6, N_FUNCTIONALS) and torch.isfinite(together).all()
+    for row, wave in enumerate(waves):
+        torch.testing.assert_close(tones([wave], 80)[0], together[row], atol=1e-4, rtol=1e-4)
 
 
-def test_functionals_do_not_depend_on_the_gain() -> None:
+def test_tones_do_not_depend_on_the_gain() -> None:
     wave = voice(150) * torch.linspace(0.2, 1, 16_000)
-    found = [
-        functionals(item[None], torch.ones(1, item.shape[1], dtype=torch.bool))
-        for item in (features(gain * wave, DIMS) for gain in (0.1, 1.0))
-    ]
-    torch.testing.assert_close(*found, atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(tones([0.1 * wave], 80), tones([wave], 80), atol=2e-3, rtol=1e-3)
 
 
-def test_statistics_and_correlations_are_numpys() -> None:
+def test_statistics_are_numpys() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 3, 40)
     mask = torch.rand(2, 40) < 0.6
-    found, pairs = _statistics(x, mask), _correlations(x, mask)
+    found = _statistics(x, mask)
     for row in range(2):
         kept = x[row][:, mask[row]].numpy()
         quantiles = np.quantile(kept, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1).ravel()
         expected = np.concatenate([kept.mean(1), kept.std(1), quantiles])
         np.testing.assert_allclose(found[row], expected, atol=1e-5)
-        np.testing.assert_allclose(pairs[row], np.corrcoef(kept)[np.triu_indices(3, 1)], atol=1e-3)

@@ -92,14 +92,14 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     assert peak_bytes(4) < 1.15 * peak_bytes(1)
 
 
-def test_a_damaged_middle_is_left_out_and_counted(speech: np.ndarray) -> None:
+def test_a_damaged_middle_is_silent_and_counted(speech: np.ndarray) -> None:
     content = bytearray(encode(speech, "ogg", "libopus", 48_000, 2))
     middle = len(content) // 2
     content[middle : middle + 3000] = bytes(3000)
     with AudioFile(bytes(content)) as file:
         n = sum(block.shape[1] for block in file.blocks())
         assert file.truncated or file.corrupt_packets
-    assert 0.5 < n / len(speech) < 1.0
+    assert n / len(speech) == pytest.approx(1.0, abs=0.02)  # what comes after keeps its time
 
 
 def test_a_file_that_is_gone_says_so(tmp_path: Path) -> None:

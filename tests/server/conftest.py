@@ -10,10 +10,8 @@ import pytest
 import torch
 from server_process import Server, start
 from whisper.model import ModelDimensions, Whisper
+from whisper_head import write_head
 
-from modalities import checkpoint
-from modalities.voice.infer import head_path_of
-from modalities.voice.model import EmotionHead, VoiceDimensions
 from server import models
 from server.models import Models
 from server.settings import Settings
@@ -47,12 +45,5 @@ def whisper_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=2 * parameter.shape[-1] ** -0.5)
     torch.save({"dims": asdict(dims), "model_state_dict": model.state_dict()}, path)
-    head_dims = VoiceDimensions.of_whisper(dims)
-    checkpoint.save(
-        head_path_of(path),
-        head_dims,
-        EmotionHead(head_dims).state_dict(),
-        temperature={"sentiment": 1.0, "emotion": 1.0},
-        whisper_sha256=checkpoint.sha256(path),
-    )
+    write_head(model, path)
     return path

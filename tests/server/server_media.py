@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import wave
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from modalities.voice.prepare import decode
+from training.data import data_dir
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SENTENCE = "我已经等了三天了，你们的服务太差了，我要投诉！"
@@ -92,8 +94,17 @@ def photo(width: int = 120, height: int = 120, mode: str = "RGB") -> Picture.Ima
     return picture.convert(mode)
 
 
+def portrait(mode: str = "RGB") -> Picture.Image:
+    """A face of FER2013's on a plain ground, 100 pixels wide."""
+    with zipfile.ZipFile(data_dir() / "faces" / "fer2013_48x48.zip") as archive:
+        file = archive.read("validation/sad/PublicTest_38870662.jpg")
+    picture = Picture.new("RGB", (100, 100), (180, 200, 190))
+    picture.paste(Picture.open(io.BytesIO(file)).resize((72, 72)), (14, 14))
+    return picture.convert(mode)
+
+
 def animated_gif() -> bytes:
-    frames = [photo(), photo().rotate(90), photo().rotate(180)]
+    frames = [portrait(), portrait().rotate(90), portrait().rotate(180)]
     return encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
 
 

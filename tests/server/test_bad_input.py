@@ -146,8 +146,8 @@ def test_nothing_to_read_abstains(server: Server, name: str) -> None:
 
 USABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "animated GIF": (media.animated_gif, "first"),
-    "CMYK JPEG": (lambda: media.encode(media.photo(mode="CMYK"), "JPEG"), ""),
-    "no text": (lambda: media.encode(media.photo()), ""),
+    "CMYK JPEG": (lambda: media.encode(media.portrait("CMYK"), "JPEG"), ""),
+    "no text": (lambda: media.encode(media.portrait()), ""),
 }
 
 
@@ -178,7 +178,7 @@ def test_audio_without_its_start_is_refused(server: Server) -> None:
 
 def test_one_good_page_beside_a_broken_one(server: Server) -> None:
     response = server.emotion.AnalyzeEmotion(
-        media.request(None, None, b"no picture", media.encode(media.photo()))
+        media.request(None, None, b"no picture", media.encode(media.portrait()))
     )
     assert media.states(response)[2] == "USED"
     assert "images[0].content" in response.modalities[2].reason
@@ -211,7 +211,7 @@ def test_limits_are_settings_and_sigterm_finishes_what_was_accepted(tmp_path: Pa
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert violations(refused.value) == [field]
     accepted = small.emotion.AnalyzeEmotion.future(
-        media.request("好", None, media.encode(media.photo(100, 100)))
+        media.request("好", None, media.encode(media.portrait()))
     )
     health_pb2_grpc.HealthStub(small.channel).Check(health_pb2.HealthCheckRequest())
     with ThreadPoolExecutor(1) as pool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def emotion(*arguments: object) -> tuple[int, str, str]:
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cli") / "photo.png"
-    path.write_bytes(media.encode(media.photo()))
+    path.write_bytes(media.encode(media.portrait()))
     return path
 
 
@@ -93,25 +92,6 @@ def test_no_server() -> None:
     status, _, err = emotion("analyze", "--text", "a", "--server", "127.0.0.1:9")
     assert status == 1
     assert "UNAVAILABLE" in err
-
-
-def test_models_list() -> None:
-    status, out, _ = emotion("models", "list")
-    assert status == 0
-    for name in ("fusion", "image", "text", "voice", "whisper", "pull"):
-        assert name in out
-
-
-def test_pull_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it would keep these for later tests
-    status, _, err = emotion("models", "pull", "tiny", "--whisper-dir", tmp_path)
-    assert status == 1
-    assert "networked machine" in err
-    status, _, err = emotion("models", "pull", "no-such-model", "--whisper-dir", tmp_path)
-    assert status == 1
-    assert "tiny" in err
 
 
 def test_a_port_that_is_taken(server: Server) -> None:

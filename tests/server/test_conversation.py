@@ -67,12 +67,12 @@ def test_a_call_without_a_word_has_no_satisfaction(server: Server) -> None:
     assert not response.customer.HasField("satisfaction")
 
 
-def test_a_message_is_scored_as_it_is_alone(server: Server) -> None:
+def test_the_first_message_is_scored_as_it_is_alone(server: Server) -> None:
     alone = server.emotion.AnalyzeEmotion(media.request(TEXTS[1]))
     response = server.emotion.AnalyzeConversation(
-        AnalyzeConversationRequest(messages=[said(text) for text in TEXTS])
+        AnalyzeConversationRequest(messages=[said(TEXTS[1]), said(TEXTS[0])])
     )
-    assert response.messages[1].estimate.score == pytest.approx(alone.fused.score, abs=1e-5)
+    assert response.messages[0].estimate.score == pytest.approx(alone.fused.score, abs=1e-5)
 
 
 def test_one_message_has_no_shift(server: Server) -> None:

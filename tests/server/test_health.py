@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
 
 from modalities.errors import UnavailableError
+from modalities.text.prepare import Window
 from server import health
 from server.analysis import Call
 from server.models import Models
@@ -93,7 +94,7 @@ def test_one_bad_item_among_good_ones_says_nothing(
         for _ in range(FAILING + 1):
             found = await asyncio.gather(
                 runner.infer(Call("good"), "text", [good]),
-                runner.infer(Call("bad"), "text", [replace(good, windows=((-1,),))]),
+                runner.infer(Call("bad"), "text", [replace(good, windows=(Window((-1,)),))]),
                 return_exceptions=True,
             )
             assert not isinstance(found[0], BaseException)
@@ -106,7 +107,7 @@ def test_one_bad_item_among_good_ones_says_nothing(
 
 def test_a_model_that_is_taken_away_is_not_ill(loaded: Models) -> None:
     assert loaded.text is not None
-    bad: Any = replace(loaded.text.prepare("hello"), windows=((-1,),))
+    bad: Any = replace(loaded.text.prepare("hello"), windows=(Window((-1,)),))
 
     async def work() -> None:
         runner = Runner(replace(loaded, missing=dict(loaded.missing)), Settings())

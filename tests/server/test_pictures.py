@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import server_media as media
-from emotion.v1.emotion_service_pb2 import AnalyzeEmotionRequest, AnalyzeEmotionResponse
-from emotion.v1.types_pb2 import AGENT, CUSTOMER, Image, PictureResult, ReadMessage
+from emotion.v1.conversation_pb2 import Message
+from emotion.v1.emotion_service_pb2 import (
+    AnalyzeConversationRequest,
+    AnalyzeEmotionRequest,
+    AnalyzeEmotionResponse,
+)
+from emotion.v1.types_pb2 import AGENT, CUSTOMER, Image, PictureResult, ReadMessage, Text
 from PIL import Image as Picture
 from server_process import Server, in_process
 from sklearn.datasets import load_sample_image
@@ -60,13 +65,17 @@ def test_each_side_has_one_estimate_and_its_course(chat: AnalyzeEmotionResponse)
     assert right.estimate.score == pytest.approx(chat.fused.score, abs=1e-6)
 
 
-def test_a_message_is_scored_as_the_same_text(loaded: Models, chat: AnalyzeEmotionResponse) -> None:
-    for message in said(chat):
-        request = media.request(message.text)
-        text = in_process(loaded, lambda pipeline, sent=request: pipeline.analyze(sent))
-        assert message.estimate.score == pytest.approx(text.fused.score, abs=1e-5)
-        assert message.estimate.confidence == pytest.approx(text.fused.confidence, abs=1e-5)
-        for read, written in zip(message.estimate.emotions, text.fused.emotions, strict=True):
+def test_a_message_is_scored_as_the_same_text_of_a_conversation(
+    loaded: Models, chat: AnalyzeEmotionResponse
+) -> None:
+    messages = [Message(role=one.role, text=Text(content=one.text)) for one in said(chat)]
+    request = AnalyzeConversationRequest(messages=messages)
+    texts = in_process(loaded, lambda pipeline: pipeline.analyze_conversation(request))
+    for shown, result in zip(said(chat), texts.messages, strict=True):
+        text = result.estimate
+        assert shown.estimate.score == pytest.approx(text.score, abs=1e-5)
+        assert shown.estimate.confidence == pytest.approx(text.confidence, abs=1e-5)
+        for read, written in zip(shown.estimate.emotions, text.emotions, strict=True):
             assert read.probability == pytest.approx(written.probability, abs=1e-5)
 
 
@@ -83,7 +92,7 @@ def test_a_photograph_without_a_person_is_never_sad(loaded: Models) -> None:
     assert response.pictures[0].kind == PictureResult.PHOTO
     assert response.fused.abstained
     assert not response.fused.emotions
-    assert "without a person" in response.modalities[2].reason
+    assert "without a face" in response.modalities[2].reason
     with_text = ask(loaded, photo, text=media.SENTENCE)
     alone = in_process(loaded, lambda pipeline: pipeline.analyze(media.request(media.SENTENCE)))
     assert with_text.fused.score == pytest.approx(alone.fused.score, abs=1e-6)

@@ -22,7 +22,7 @@ from server.models import Models
 @pytest.fixture(scope="module")
 def answers(server: Server) -> dict[str, AnalyzeEmotionResponse]:
     """Answers to all seven mixes of a text (t), a recording (v) and a photo (i)."""
-    parts = {"t": media.SENTENCE, "v": media.recording(), "i": media.encode(media.photo())}
+    parts = {"t": media.SENTENCE, "v": media.recording(), "i": media.encode(media.portrait())}
     mixes = ["".join(c) for n in (1, 2, 3) for c in itertools.combinations("tvi", n)]
     return {
         mix: server.emotion.AnalyzeEmotion(
@@ -69,26 +69,18 @@ def test_absent_modalities_are_told(answers: dict[str, AnalyzeEmotionResponse]) 
 
 def recomputed(response: AnalyzeEmotionResponse) -> tuple[np.ndarray, np.ndarray]:
     """The fused distributions from the response's own terms, as the API's comments say."""
-    fusion = response.fusion
-    sentiment = np.array([bias.bias for bias in fusion.sentiment_bias], np.float64)
-    emotions = np.array([bias.bias for bias in fusion.emotion_bias], np.float64)
+    sentiment, emotions = np.zeros(len(SENTIMENTS)), np.zeros(len(EMOTIONS))
     for source in response.sources:
         own_sentiment, own_emotions = distributions(source.estimate)
         sentiment += source.weight * np.log(own_sentiment)
         emotions += source.weight * np.log(own_emotions)
-    sentiment = np.exp(sentiment / fusion.temperature)
-    emotions = np.exp(emotions / fusion.temperature)
-    sentiment, emotions = sentiment / sentiment.sum(), emotions / emotions.sum()
+    sentiment, emotions = np.exp(sentiment), np.exp(emotions)
     groups = {"positive": ["happy"], "neutral": ["neutral"]}
     groups["negative"] = ["angry", "sad", "fear", "disgust"]
-    surprise = emotions[EMOTIONS.index("surprise")]
-    agreed = np.zeros_like(emotions)
-    for probability, name in zip(sentiment, SENTIMENTS, strict=True):
-        members = [EMOTIONS.index(label) for label in groups[name]]
-        scale = probability / (emotions[members].sum() + probability * surprise)
-        agreed[members] = emotions[members] * scale
-        agreed[EMOTIONS.index("surprise")] += probability * surprise * scale
-    return sentiment, agreed
+    goes = np.isin(EMOTIONS, [*groups[SENTIMENTS[sentiment.argmax()]], "surprise"])
+    most = (1 - 1e-6) * emotions[goes].max()
+    emotions = np.where(goes, emotions, np.minimum(emotions, most))
+    return sentiment / sentiment.sum(), emotions / emotions.sum()
 
 
 @pytest.mark.parametrize("mix", ["t", "v", "i", "tv", "ti", "vi", "tvi"])
@@ -101,8 +93,8 @@ def test_fusion_is_exact(answers: dict[str, AnalyzeEmotionResponse], mix: str) -
 
     terms = [source.contribution for source in response.sources]
     log_odds = np.log(sentiment[0]) - np.log(sentiment[2])
-    assert sum(terms) + response.fusion.bias_contribution == pytest.approx(log_odds, abs=1e-5)
-    shares = [source.share for source in response.sources] + [response.fusion.bias_share]
+    assert sum(terms) == pytest.approx(log_odds, abs=1e-5)
+    shares = [source.share for source in response.sources]
     assert sum(shares) == pytest.approx(1, abs=1e-6)
     for result in response.modalities:
         own = [s.share for s in response.sources if s.modality == result.modality]
@@ -126,7 +118,7 @@ def test_broken_parts_leave_the_text_alone(
 def test_in_process_and_served_are_the_same(
     loaded: Models, answers: dict[str, AnalyzeEmotionResponse]
 ) -> None:
-    request = media.request(media.SENTENCE, media.recording(), media.encode(media.photo()))
+    request = media.request(media.SENTENCE, media.recording(), media.encode(media.portrait()))
     local = in_process(loaded, lambda pipeline: pipeline.analyze(request))
     served = answers["tvi"]
     for mine, other in zip(distributions(local.fused), distributions(served.fused), strict=True):
@@ -204,7 +196,7 @@ def test_reflection(server: Server) -> None:
 def test_models_and_limits(server: Server) -> None:
     listed = server.models.ListModels(ListModelsRequest()).models
     by_name = {model.name: model for model in listed}
-    names = ("fusion", "image", "satisfaction", "text", "voice", "whisper")
+    names = ("faces", "fusion", "image", "satisfaction", "text", "voice", "whisper")
     assert list(by_name) == [f"models/{name}" for name in names]
     assert by_name["models/text"].state == 1
     assert len(by_name["models/text"].revision) == 12
@@ -221,7 +213,7 @@ def test_models_and_limits(server: Server) -> None:
         pages.append([model.name for model in page.models])
         if not (token := page.next_page_token):
             break
-    assert [len(page) for page in pages] == [4, 2]
+    assert [len(page) for page in pages] == [4, 3]
     assert list(itertools.chain(*pages)) == list(by_name)
     for bad in (ListModelsRequest(page_size=-1), ListModelsRequest(page_token="nonsense")):
         with pytest.raises(grpc.RpcError) as refused:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from emotion.v1.model_service_pb2 import GetModelRequest, Model
 
+from modalities.text.language import LANGUAGES
 from server.catalogue import Catalogue
 from server.models import load
 from server.pipeline import Pipeline
@@ -46,7 +47,7 @@ def test_the_least_batch_that_is_nearly_the_fastest(
     assert model.max_batch_cost == 8.0 * factor
 
 
-def test_what_was_measured_is_seen_in_get_model() -> None:
+def test_what_was_measured_and_what_is_read_is_seen_in_get_model() -> None:
     settings = Settings()
     models = load(settings, pictures=False)
     assert models.text is not None and models.voice is not None
@@ -64,6 +65,9 @@ def test_what_was_measured_is_seen_in_get_model() -> None:
     text, voice, head = asyncio.run(work())
     assert text.max_batch_cost == models.text.max_batch_cost
     assert text.max_batch_cost / usual in FACTORS
-    assert (text.batch_cost_unit, text.precision) == ("tokens", "float32")
+    precision = str(models.text.precision).removeprefix("torch.")
+    assert (text.batch_cost_unit, text.precision) == ("tokens", precision)
     assert (voice.batch_cost_unit, voice.max_batch_cost) == ("seconds", models.voice.max_batch_cost)
     assert (head.max_batch_cost, head.batch_cost_unit, head.precision) == (0, "", "")
+    assert tuple(text.languages) == LANGUAGES
+    assert not voice.languages and not head.languages

@@ -10,12 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, ResNetConfig, ResNetModel, ViTConfig, ViTModel
+from whisper.model import AudioEncoder
 
 from modalities.errors import InputError
-from modalities.text.wide import WidePath, bags
-from modalities.voice.model import VoiceDimensions, VoiceModel
-from training import adapt as adapt_module
-from training.adapt import RANK, WideAdapter, adapt, merged, trained_share
+from modalities.voice.states import encode
+from training.adapt import RANK, adapt, merged, trained_share
 from training.loop import Recipe, fit
 from training.options import Options
 
@@ -58,15 +57,13 @@ def vit() -> Case:
 
 
 def whisper() -> Case:
-    voice = VoiceModel(VoiceDimensions(n_mels=8, n_ctx=10, n_state=32, n_head=2, n_layer=2))
+    audio = AudioEncoder(8, 10, 32, 2, 2)
     mel = torch.randn(8, 8, 20, generator=torch.Generator().manual_seed(0))
 
     def run(encoder: nn.Module) -> Tensor:
-        voice.encoder = encoder
-        return voice(mel, torch.full((8,), 20))[2]
+        return encode(encoder, mel, torch.full((8,), 20))[0][-1].mean(1)
 
-    layers = list(voice.encoder.blocks)
-    return voice.encoder, layers, [voice.encoder.conv1, voice.encoder.conv2], run
+    return audio, list(audio.blocks), [audio.conv1, audio.conv2], run
 
 
 CASES = pytest.mark.parametrize("make", [bert, vit, whisper])
@@ -193,34 +190,6 @@ def test_a_killed_run_with_adapters_ends_as_an_unbroken_one(kind: Any, tmp_path:
     unbroken, resumed = states
     assert unbroken.keys() == resumed.keys()
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
-
-
-def test_a_wide_adapter_teaches_the_commonest_buckets_and_folds_into_the_table(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(adapt_module, "WIDE_ROWS", 3)
-    torch.manual_seed(0)
-    wide = WidePath(64, 2)
-    nn.init.normal_(wide.table.weight)
-    before = wide.table.weight.detach().clone()
-    ids = torch.tensor([[7, 8, 9], [7, 8, 5], [7, 3, 0]])
-    mask = torch.tensor([[1, 1, 1], [1, 1, 1], [1, 1, 0]])
-    adapter = WideAdapter(wide, [(7, 8, 9), (7, 8, 5), (7, 3)])
-    commonest = bags(torch.tensor([[7, 8]]), torch.ones(1, 2), 64)[0][0]  # 7, 8 and the pair
-    assert set(adapter.buckets.tolist()) == set(commonest.tolist())
-    assert torch.equal(adapter(ids, mask), wide(ids, mask))
-    adapter(ids, mask).square().sum().backward()
-    assert wide.table.weight.grad is None
-    gradient = adapter.change.weight.grad
-    assert gradient is not None and gradient[:-1].all() and not gradient[-1].any()
-    with torch.no_grad():
-        adapter.change.weight -= 0.1 * gradient
-    answer = adapter(ids, mask).detach()
-    folded = adapter.folded()
-    torch.testing.assert_close(folded(ids, mask), answer)
-    moved = (folded.table.weight != before).any(1)
-    assert set(moved.nonzero().flatten().tolist()) == set(commonest.tolist())
-    assert folded.state_dict().keys() == WidePath(64, 2).state_dict().keys()
 
 
 def test_bert_of_the_published_size_trains_under_three_percent() -> None:

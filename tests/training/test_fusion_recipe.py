@@ -1,4 +1,4 @@
-"""The fusion recipe: what the pool learns from, and what tells its temperature."""
+"""The fusion recipe: what the pool learns from, and what tells the temperature it takes in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from fusion.pool import FusionModel, FusionPool
 from modalities.reading import EMOTIONS, SENTIMENT_OF, SENTIMENTS, Reading, Source
@@ -42,6 +44,7 @@ def test_every_reading_teaches_the_pool_and_none_of_its_own_fold_the_temperature
     known: list[Labelled], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     taught: list[set[str]] = []
+    trust: list[Tensor] = []
     asked: list[set[str]] = []
     fit = fusion.fitted
 
@@ -53,7 +56,9 @@ def test_every_reading_teaches_the_pool_and_none_of_its_own_fold_the_temperature
 
     def fitted(of: list[Labelled], n_items: int, steps: int) -> FusionModel:
         taught.append({item.origin for item in of})
-        return fit(of, n_items, steps)
+        model = fit(of, n_items, steps)
+        trust.append(model.trust.detach().clone())
+        return model
 
     monkeypatch.setattr(fusion, "readings", lambda split, weights: known)
     monkeypatch.setattr(fusion, "fitted", fitted)
@@ -67,4 +72,6 @@ def test_every_reading_teaches_the_pool_and_none_of_its_own_fold_the_temperature
     assert len(folds) == len(judged) == fusion.N_FOLDS and whole == every
     assert set().union(*judged) == every
     assert all(of and not of & learnt for learnt, of in zip(folds, judged, strict=True))
-    assert 0.3 < FusionPool.load(out).temperature < 3
+    temperature = (trust[-1] - FusionPool.load(out).model.trust.detach()).exp()
+    torch.testing.assert_close(temperature, temperature[:1].expand(5), rtol=0.005, atol=0)
+    assert 0.3 < temperature[0] < 3 and abs(temperature[0] - 1) > 0.005

@@ -83,7 +83,7 @@ def test_a_process_killed_while_it_writes_leaves_a_whole_checkpoint(tmp_path: Pa
         [sys.executable, "-c", code, str(run_dir)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": folders},
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not (last.exists() and partial.exists()):  # the second checkpoint is being written
         assert child.poll() is None and time.monotonic() < deadline
         time.sleep(0.0005)
@@ -131,6 +131,29 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
             run_dir=tmp_path,
         )
     assert error.value.field == "learning-rate"
+
+
+def test_a_parameter_learns_at_its_share_of_the_rate(tmp_path: Path) -> None:
+    """Adam's first step is the learning rate itself."""
+    torch.manual_seed(5)
+    model = nn.Sequential(*(nn.Linear(2, 2, bias=False) for _ in range(3)))
+    before = [p.detach().clone() for p in model.parameters()]
+    rates = {"0.weight": 0.0, "1.weight": 0.5, "2.weight": 3.0}
+    fit(
+        model,
+        batches=lambda _: [INPUTS[:, :2]],
+        steps_per_epoch=1,
+        loss=lambda x: model(x).square().sum(),
+        validate=lambda: 0.0,
+        recipe=Recipe(epochs=1, learning_rate=1e-3, weight_decay=0.0),
+        run_dir=tmp_path,
+        rate_of=rates.__getitem__,
+    )
+    steps = [
+        (p - old).abs().mean().item() for p, old in zip(model.parameters(), before, strict=True)
+    ]
+    assert steps[0] == 0
+    assert steps[1:] == pytest.approx([0.5e-3, 3e-3], rel=1e-3)
 
 
 def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:

@@ -25,18 +25,24 @@ def gradient(model: BertModel, precision: torch.dtype) -> torch.Tensor:
     return found
 
 
-def with_amx(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": there})
+def on_one_with(monkeypatch: pytest.MonkeyPatch, *capabilities: str) -> None:
+    can = dict.fromkeys(("amx_bf16", "avx512_bf16", "avx2"), False)
+    found = can | dict.fromkeys(capabilities, True)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
 
 
 @pytest.mark.parametrize(
-    ("there", "precision", "attention"),
-    [(True, torch.bfloat16, IN_FP32), (False, torch.float32, "sdpa")],
+    ("capability", "precision", "attention"),
+    [
+        ("amx_bf16", torch.bfloat16, IN_FP32),
+        ("avx512_bf16", torch.bfloat16, IN_FP32),
+        ("avx2", torch.float32, "sdpa"),
+    ],
 )
-def test_bf16_where_the_processor_has_amx(
-    monkeypatch: pytest.MonkeyPatch, there: bool, precision: torch.dtype, attention: str
+def test_bf16_where_the_processor_multiplies_it_faster(
+    monkeypatch: pytest.MonkeyPatch, capability: str, precision: torch.dtype, attention: str
 ) -> None:
-    with_amx(monkeypatch, there)
+    on_one_with(monkeypatch, capability)
     model = encoder()
     with fastest(model) as found:
         assert (found, model.config._attn_implementation) == (precision, attention)
@@ -44,7 +50,7 @@ def test_bf16_where_the_processor_has_amx(
 
 
 def test_an_attention_that_is_not_torchs_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_amx(monkeypatch, True)
+    on_one_with(monkeypatch, "amx_bf16")
     model = encoder("eager")
     with fastest(model):
         assert model.config._attn_implementation == "eager"

@@ -30,7 +30,7 @@ from modalities.image.prepare import square
 from training.data import SPLIT_SEED
 from training.evaluation import conversations
 from training.evaluation.functionals import functionals
-from training.evaluation.judge import Classified, Rated, Result
+from training.evaluation.judge import Rated, Result
 from training.evaluation.metrics import answer_figures, number_figures
 from training.evaluation.slices import Slices, class_slices
 from training.rows import SETS, Row, load, read_bytes
@@ -71,19 +71,30 @@ def baseline(part: str, source: str, result: Result) -> Baseline:
         ratings = np.array([row.rating for row in result.rows])
         figures = asdict(number_figures(scores, ratings))
         return Baseline(NAME["rating"], result.head, figures, {}, scores)
-    classes = result.figures.classes
-    train = [
-        row
-        for row in load(part, source)
-        if row.split == "train" and label_of(row, result) in classes
-    ]
-    if len({label_of(row, result) for row in train}) < 2:
-        raise InputError(f"{source} has no train rows of two classes for a baseline", "data")
-    y = np.array([classes.index(label_of(row, result)) for row in train])
-    answer = FIT_PREDICT[part](train, y, result.rows)
-    figures = answer_figures(result.truth, answer)
-    slices = class_slices(part, result.rows, result.truth, answer)
-    return Baseline(NAME[part], result.head, figures, slices, answer)
+    train = [row for row in load(part, source) if row.split == "train"]
+    return learned(part, train, result.rows, result.head, result.figures.classes)
+
+
+def learned(
+    part: str, train: Sequence[Row], judged: Sequence[Row], head: str, classes: Sequence[str]
+) -> Baseline:
+    """What the labels of `train` for `head` ("emotion" or "sentiment") teach, asked of the rows
+    `judged`, all of which have one of `classes`.
+
+    Raises InputError where `train` has not two of the classes.
+    """
+    train = [row for row in train if getattr(row, head) in classes]
+    y, truth = (
+        np.array([classes.index(getattr(row, head)) for row in rows], np.intp)
+        for rows in (train, judged)
+    )
+    if len(set(y.tolist())) < 2:
+        raise InputError(
+            f"{judged[0].data_set} has no train rows of two classes for a baseline", "data"
+        )
+    answer = FIT_PREDICT[part](train, y, judged)
+    slices = class_slices(part, judged, truth, answer)
+    return Baseline(NAME[part], head, answer_figures(truth, answer), slices, answer)
 
 
 def voice_folds(name: str) -> dict[str, float]:
@@ -134,10 +145,6 @@ def dialogue_folds(dialogues: Sequence[str]) -> list[int]:
     """Each dialogue's fold, in [0, N_FOLDS): drawn from its id and SPLIT_SEED alone, so that
     twins in two languages share one."""
     return [random.Random(f"{SPLIT_SEED}/{name}").randrange(N_FOLDS) for name in dialogues]
-
-
-def label_of(row: Row, result: Classified) -> str:
-    return getattr(row, result.head) or ""
 
 
 def _out_of_fold_ratings(part: str, source: str, judged: Sequence[Row]) -> NDArray[np.float64]:

@@ -62,7 +62,8 @@ AXES: Mapping[str, Mapping[str, Pairs]] = {
 SENTENCES: Mapping[str, Sequence[str]] = {
     "zh": (
         "张伟昨天收到了快递。", "王芳打了三次电话都没人接。", "李娜觉得这家店的服务真好。",
-        "小明在等客服回复。", "王强的订单又被取消了。",
+        "小明在等客服回复。", "王强的订单又被取消了。", "给王芳退的款到现在还没到账。",
+        "谢谢李娜，半小时就帮我解决了。", "请把发票寄给张伟。", "张伟的态度太差了，我要投诉他。",
         "他说网络又断了，没人来修。", "先生您好，请问有什么可以帮您？", "我妈妈很喜欢这个手机。",
         "我老公等了两个小时，气坏了。", "她女儿收到礼物特别开心。",
         "这是什么态度，怎么没人管？", "我们不知道怎么退货。", "没有人回我，说话不算数。",
@@ -72,6 +73,8 @@ SENTENCES: Mapping[str, Sequence[str]] = {
         "John received the parcel yesterday.", "Emily called three times and nobody answered.",
         "Michael loved the service.", "Sarah is waiting for a reply.",
         "David had his order cancelled again.", "Anna says thanks for the quick help.",
+        "I spoke to Michael and he was rude.", "Emily sorted it out in five minutes, brilliant.",
+        "Please send the invoice to John.", "David still has not got his refund.",
         "He said the line is dead again.", "My husband waited two hours and was furious.",
         "My mother really likes this phone.", "The man at the desk was helpful.",
         "My daughter was so happy with the gift.",
@@ -102,33 +105,40 @@ class Change:
 
 
 def bias(rows: Sequence[Row], weights: Path) -> list[Change]:
-    """Changes of the text checkpoint's score, by axis and language."""
-    own = [Row("", s, "", "") for sentences in SENTENCES.values() for s in sentences]
-    changes = []
+    """Changes of the text checkpoint's score, by axis and language: of rows in that language, and
+    of those whose language nobody stated."""
+    own = [
+        Row("", said, "", "", language=language)
+        for language, sentences in SENTENCES.items()
+        for said in sentences
+    ]
+    swapped: dict[tuple[str, str], list[tuple[Row, Row]]] = {}
     for axis, languages in AXES.items():
         for language, pairs in languages.items():
-            texts, twins = [], []
-            for row in (*rows, *own):
-                other = swap(row.content, pairs)
-                if other != row.content:
-                    texts.append(row)
-                    twins.append(replace(row, content=other))
-            log_sentiment, _ = predict("text", weights, [*texts, *twins])
-            before, after = np.split(score_of(log_sentiment), 2)
-            change = after - before
-            side = np.array([group_of(row.content, pairs) for row in texts])
-            clear = side != 0
-            changes.append(
-                Change(
-                    axis,
-                    language,
-                    len(texts),
-                    sum(bool(row.data_set) for row in texts),
-                    float(np.abs(change).mean()),
-                    float(np.abs(change).max()),
-                    float((change * side)[clear].mean()) if clear.any() else None,
-                )
+            # 先生 is no sir in Japanese, nor "dem" a word for them in German.
+            asked = [row for row in (*rows, *own) if row.language[:2] in ("", language)]
+            twins = ((row, replace(row, content=swap(row.content, pairs))) for row in asked)
+            swapped[axis, language] = [(a, b) for a, b in twins if a.content != b.content]
+    every = [row for pairs_of_rows in swapped.values() for pair in pairs_of_rows for row in pair]
+    scores = score_of(predict("text", weights, every)[0]).reshape(-1, 2)
+    changes, first = [], 0
+    for (axis, language), pairs_of_rows in swapped.items():
+        before, after = scores[first : first + len(pairs_of_rows)].T
+        first += len(pairs_of_rows)
+        change = after - before
+        side = np.array([group_of(row.content, AXES[axis][language]) for row, _ in pairs_of_rows])
+        clear = side != 0
+        changes.append(
+            Change(
+                axis,
+                language,
+                len(pairs_of_rows),
+                sum(bool(row.data_set) for row, _ in pairs_of_rows),
+                float(np.abs(change).mean()),
+                float(np.abs(change).max()),
+                float((change * side)[clear].mean()) if clear.any() else None,
             )
+        )
     return changes
 
 

@@ -208,6 +208,10 @@ def lines_of(found: Mapping[str, Any]) -> list[str]:
         for protocol in ("folds", "other_sets")
         if protocol in baseline
     ]
+    shown = "spearman" if "spearman" in found else "macro_f1"
+    for kind, values in found["slices"].items():
+        of_values = (f"{value} {_shown(of[shown])} ({of['n']})" for value, of in values.items())
+        lines.append(f"  {shown} by {kind}: {', '.join(of_values)}")
     lines += [f"  {name}: {_pairs(v)}" for name, v in found.get("robustness", {}).items()]
     lines += [f"  swap of {name}: {_pairs(v)}" for name, v in found.get("bias", {}).items()]
     return lines

@@ -1,4 +1,5 @@
-"""Helpdesk dialogues: a JSON list of {id, turns: [[role, [message, …]], …], satisfaction_mean}."""
+"""Rated conversations: those of a set, or a file's JSON list of
+{id, turns: [[role, [message, …]], …], satisfaction_mean}."""
 
 from __future__ import annotations
 
@@ -13,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalities.errors import InputError, UnavailableError
-from training.data import helpdesk
+from modalities.text.prepare import MOST_TURNS, Turn
+from training.data import helpdesk, text_rows
 from training.rows import Row
 
-NAMED = {"helpdesk_zh": "zh", "helpdesk_en": "en"}
+HELPDESK = {"helpdesk_zh": "zh", "helpdesk_en": "en"}
+WRITTEN = "written_conversations"  # the text set of their turns is "written_turns"
+NAMED = (*HELPDESK, WRITTEN)
 CUSTOMER = "customer"  # the role of the turns that are judged
 
 Dialogue = dict[str, Any]
@@ -32,7 +36,11 @@ def load(source: str, split: str | None = None) -> list[Dialogue]:
 
     Raises InputError on a file that does not hold them, or has none of the split.
     """
-    found = helpdesk(NAMED[source]) if source in NAMED else _read(Path(source))
+    if source in HELPDESK:
+        language = HELPDESK[source]
+        found = [{**dialogue, "lang": language} for dialogue in helpdesk(language)]
+    else:
+        found = _written() if source == WRITTEN else _read(Path(source))
     if split is not None and any(dialogue.get("split") for dialogue in found):
         found = [dialogue for dialogue in found if dialogue.get("split") == split]
         if not found:
@@ -48,23 +56,40 @@ def row_of(dialogue: Dialogue) -> Row:
         dialogue.get("split", ""),
         str(dialogue.get("satisfaction_mean", "")),
         rating=dialogue.get("satisfaction_mean"),
-        language=NAMED.get(dialogue["data_set"], ""),
+        language=str(dialogue.get("lang", "")),
         dialogue=str(dialogue["id"]),
     )
 
 
 def turns_of(dialogue: Dialogue) -> list[Row]:
-    """The customer's turns that have words, their messages a line each."""
-    contents = [
-        "\n".join(message.strip() for message in messages if message.strip())
-        for role, messages in dialogue["turns"]
+    """The customer's turns that have words, each with the turns before it."""
+    spoken = said(dialogue)
+    return [
+        Row(
+            dialogue["data_set"],
+            text,
+            "",
+            "",
+            dialogue=str(dialogue["id"]),
+            before=before(spoken[:place], role),
+        )
+        for place, (role, text) in enumerate(spoken)
         if role == CUSTOMER
     ]
-    return [
-        Row(dialogue["data_set"], content, "", "", dialogue=str(dialogue["id"]))
-        for content in contents
-        if content
+
+
+def said(dialogue: Dialogue) -> list[tuple[str, str]]:
+    """(role, text) of each turn that has words, its messages a line each."""
+    turns = [
+        (role, "\n".join(message.strip() for message in messages if message.strip()))
+        for role, messages in dialogue["turns"]
     ]
+    return [(role, text) for role, text in turns if text]
+
+
+def before(spoken: Sequence[tuple[str, str]], role: str) -> tuple[Turn, ...]:
+    """Of the turns `spoken` so far, those that the next one, of `role`, is read with."""
+    return tuple(Turn(other == role, text) for other, text in spoken[-MOST_TURNS:])
 
 
 def satisfaction(weights: Path, dialogues: Sequence[Dialogue]) -> NDArray[np.float64] | None:
@@ -75,6 +100,24 @@ def satisfaction(weights: Path, dialogues: Sequence[Dialogue]) -> NDArray[np.flo
         return predict(weights.parent, dialogues)
     except UnavailableError:
         return None
+
+
+def _written() -> list[Dialogue]:
+    """Their one satisfaction stands for a raters' mean."""
+    made: dict[str, Dialogue] = {}
+    for row in text_rows("written_turns"):
+        dialogue = made.setdefault(
+            row["dialogue"],
+            {
+                "id": row["dialogue"],
+                "turns": [],
+                "satisfaction_mean": float(row["satisfaction"]),
+                "lang": row["lang"],
+                "split": row["split"],
+            },
+        )
+        dialogue["turns"].append([row["speaker"], [row["text"]]])
+    return list(made.values())
 
 
 def _read(path: Path) -> list[Dialogue]:
@@ -99,8 +142,7 @@ def _read(path: Path) -> list[Dialogue]:
 def _is_whole(dialogue: Any) -> bool:
     try:
         rating = dialogue.get("satisfaction_mean")
-        said = [m for role, messages in dialogue["turns"] if role == CUSTOMER for m in messages]
-        has_words = any(message.strip() for message in said)
+        has_words = any(role == CUSTOMER for role, _ in said(dialogue))
         return "id" in dialogue and has_words and (rating is None or float(rating) == rating)
     except (AttributeError, KeyError, TypeError, ValueError):
         return False

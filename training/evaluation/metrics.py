@@ -142,3 +142,13 @@ def risk_coverage(
         surest = order[: max(1, round(coverage * len(order)))]
         points.append((coverage, float(confidence[surest[-1]]), float(1 - correct[surest].mean())))
     return points
+
+
+def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
+    """Levenshtein distance: the fewest insertions, deletions and substitutions from a to b."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        previous, row[0] = row[0], i
+        for j, y in enumerate(b, start=1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
+    return row[-1]

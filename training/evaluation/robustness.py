@@ -64,7 +64,7 @@ def robustness(
     """Figures by condition, "clean" (the result given) first, each with its `difference` to clean
     in the PRIMARY figure; Spearman for ratings.
 
-    `clean` is the first of `judge`'s results; `conditions` picks some, by name. Raises
+    `clean` is one of `judge`'s results; `conditions` picks some, by name. Raises
     InputError for whole dialogues.
     """
     kept = clean.rows
@@ -75,7 +75,9 @@ def robustness(
     for name in conditions or CONDITIONS[part]:
         with tempfile.TemporaryDirectory() as folder:
             damaged = [damage(part, name, row, i, Path(folder)) for i, row in enumerate(kept)]
-            found[name] = _brief(judge_rows(part, damaged, weights, open_set=open_set)[0])
+            results = judge_rows(part, damaged, weights, open_set=open_set)
+        (result,) = (one for one in results if one.head == clean.head)
+        found[name] = _brief(result)
     base = found["clean"][metric]
     for figures in found.values():
         value = figures[metric]

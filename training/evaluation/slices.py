@@ -1,4 +1,4 @@
-"""Figures of parts of a set: a language, a speaker, a gender, a quarter by length, a source."""
+"""Figures of parts of a set: a language, a speaker, a gender, a length, a source, a kind."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data import text_rows
 from training.evaluation.judge import Rated, Result
 from training.evaluation.metrics import answer_figures, number_figures
 from training.rows import Row, read_bytes
 
 FEWEST, MOST = 20, 30  # rows that a slice needs; slices of one kind that are shown, largest first
 FIELDS = ("source", "language", "gender", "speaker")
+WRITTEN = "written"  # the project's own set
 
 # kind → value → figures: n with accuracy, macro_f1, uar …; or n with spearman, pearson
 Slices = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -53,6 +55,8 @@ def _masks(part: str, rows: Sequence[Row]) -> dict[str, list[tuple[str, NDArray[
     values = {field: np.array([getattr(row, field) for row in rows]) for field in FIELDS}
     if part != "image":
         values["length"] = _quarters(part, rows)
+    if part == "text":
+        values["kind"] = kinds(rows)
     found = {}
     for kind, column in values.items():
         names, counts = np.unique(column[column != ""], return_counts=True)
@@ -62,6 +66,15 @@ def _masks(part: str, rows: Sequence[Row]) -> dict[str, list[tuple[str, NDArray[
         if len(large) > 1:
             found[kind] = [(name, column == name) for name in sorted(large)]
     return found
+
+
+def kinds(rows: Sequence[Row]) -> NDArray[np.str_]:
+    """What each of the project's own messages was written as (n,): sarcasm, a courtesy, an agent's
+    word …; "" for rows of other sets, which have no such column."""
+    if not any(row.data_set == WRITTEN for row in rows):
+        return np.full(len(rows), "")
+    kind_of = {row["text"].strip(): row["kind"] for row in text_rows(WRITTEN)}
+    return np.array([kind_of.get(r.content, "") if r.data_set == WRITTEN else "" for r in rows])
 
 
 def _quarters(part: str, rows: Sequence[Row]) -> NDArray[np.str_]:

@@ -17,8 +17,8 @@ learn_app = typer.Typer(
     no_args_is_help=True, help="Learn from new labels, on top of the model that is served."
 )
 PARTS = {
-    "text": "Words: the wide path, then LoRA on the encoder.",
-    "voice": "Sound: LoRA on the encoder, the wide path anew.",
+    "text": "Words: LoRA on the encoder, and both heads.",
+    "voice": "Sound: the head goes on, the encoder stays.",
     "image": "Pictures: LoRA on the encoder, where it is a transformer.",
 }
 Part = Annotated[Literal["text", "voice", "image"], typer.Argument(help="The model.")]

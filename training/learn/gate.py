@@ -3,8 +3,8 @@
 Both answer the same rows, and the difference of their macro-F1 is bootstrapped over the rows,
 those of each set resampled among themselves (paired bootstrap with percentile bounds: Efron &
 Tibshirani, "An introduction to the bootstrap", 1993, ch. 13; Koehn, EMNLP 2004). Every set is
-answered by the head that its labels name first, among its own classes; pooled, emotions and
-sentiments are ten classes of one confusion matrix. All figures are in points (hundredths).
+asked for emotions where most of its rows have one, else for sentiments, among its own classes;
+pooled, both are ten classes of one confusion matrix. All figures are in points (hundredths).
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ def _asked(rows: Sequence[Row]) -> tuple[Answers, NDArray[np.bool_]]:
         here = np.flatnonzero(names == name)
         places = here.tolist()
         head = heads_of([rows[i] for i in places])[0]
+        if 2 * sum(rows[i].emotion is not None for i in places) < len(places):
+            head = "sentiment"  # of several emotions at once none is a row's own
         start = 0 if head == "emotion" else len(EMOTIONS)
         for i in places:
             label = getattr(rows[i], head)
@@ -219,11 +221,11 @@ def _bounded(name: str, n: int, old: Floats, new: Floats) -> Difference:
 def _swapped(rows: Sequence[Row], parent: Path, candidate: Path) -> Iterator[Difference]:
     """How much happier one group is read than the other where only who is spoken of differs, by
     the axes of `training.evaluation.bias`: |mean of score(second group) − score(first)|."""
-    own = [Row("", text, "", "") for sentences in SENTENCES.values() for text in sentences]
     for axis, languages in AXES.items():
         for language, pairs in languages.items():
-            texts = [row.content for row in (*own, *rows) if group_of(row.content, pairs)]
-            texts = texts[:MOST_TWINS]
+            texts = [*SENTENCES[language]]
+            texts += [row.content for row in rows if row.language.startswith(language)]
+            texts = [text for text in texts if group_of(text, pairs)][:MOST_TWINS]
             side = np.array([group_of(text, pairs) for text in texts])
             twins = [Row("", text, "", "") for text in texts]
             twins += [Row("", swap(text, pairs), "", "") for text in texts]

@@ -95,7 +95,8 @@ def _train(
     recipe = import_module(f"training.{part}")
     learned = [*rows.new * REPEATS, *added, *rows.replay, *rows.dev]
     try:
-        recipe.train(learned, run_dir, candidate, replace(options, base=str(parent)))
+        peft = None if part == "voice" else options.peft  # its encoder is used as it is
+        recipe.train(learned, run_dir, candidate, replace(options, base=str(parent), peft=peft))
     except InputError as error:
         if error.field != "peft":
             raise

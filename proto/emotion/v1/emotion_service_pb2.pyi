@@ -29,11 +29,10 @@ class AnalyzeEmotionRequest(_message.Message):
     def __init__(self, context: _Optional[_Union[_types_pb2.Context, _Mapping]] = ..., text: _Optional[_Union[_types_pb2.Text, _Mapping]] = ..., audio: _Optional[_Union[_types_pb2.Audio, _Mapping]] = ..., images: _Optional[_Iterable[_Union[_types_pb2.Image, _Mapping]]] = ..., config: _Optional[_Union[_types_pb2.AnalysisConfig, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AnalyzeEmotionResponse(_message.Message):
-    __slots__ = ("fused", "modalities", "sources", "fusion", "transcript", "messages", "metadata", "request_id", "pictures", "advice", "explanation")
+    __slots__ = ("fused", "modalities", "sources", "transcript", "messages", "metadata", "request_id", "pictures", "advice", "explanation")
     FUSED_FIELD_NUMBER: _ClassVar[int]
     MODALITIES_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
-    FUSION_FIELD_NUMBER: _ClassVar[int]
     TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
@@ -44,7 +43,6 @@ class AnalyzeEmotionResponse(_message.Message):
     fused: _types_pb2.Estimate
     modalities: _containers.RepeatedCompositeFieldContainer[_types_pb2.ModalityResult]
     sources: _containers.RepeatedCompositeFieldContainer[_types_pb2.SourceResult]
-    fusion: _types_pb2.Fusion
     transcript: _types_pb2.Transcript
     messages: _containers.RepeatedCompositeFieldContainer[_types_pb2.ReadMessage]
     metadata: _types_pb2.Metadata
@@ -52,7 +50,7 @@ class AnalyzeEmotionResponse(_message.Message):
     pictures: _containers.RepeatedCompositeFieldContainer[_types_pb2.PictureResult]
     advice: _containers.RepeatedCompositeFieldContainer[_advice_pb2.Advice]
     explanation: _explanation_pb2.Explanation
-    def __init__(self, fused: _Optional[_Union[_types_pb2.Estimate, _Mapping]] = ..., modalities: _Optional[_Iterable[_Union[_types_pb2.ModalityResult, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[_types_pb2.SourceResult, _Mapping]]] = ..., fusion: _Optional[_Union[_types_pb2.Fusion, _Mapping]] = ..., transcript: _Optional[_Union[_types_pb2.Transcript, _Mapping]] = ..., messages: _Optional[_Iterable[_Union[_types_pb2.ReadMessage, _Mapping]]] = ..., metadata: _Optional[_Union[_types_pb2.Metadata, _Mapping]] = ..., request_id: _Optional[str] = ..., pictures: _Optional[_Iterable[_Union[_types_pb2.PictureResult, _Mapping]]] = ..., advice: _Optional[_Iterable[_Union[_advice_pb2.Advice, _Mapping]]] = ..., explanation: _Optional[_Union[_explanation_pb2.Explanation, _Mapping]] = ...) -> None: ...
+    def __init__(self, fused: _Optional[_Union[_types_pb2.Estimate, _Mapping]] = ..., modalities: _Optional[_Iterable[_Union[_types_pb2.ModalityResult, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[_types_pb2.SourceResult, _Mapping]]] = ..., transcript: _Optional[_Union[_types_pb2.Transcript, _Mapping]] = ..., messages: _Optional[_Iterable[_Union[_types_pb2.ReadMessage, _Mapping]]] = ..., metadata: _Optional[_Union[_types_pb2.Metadata, _Mapping]] = ..., request_id: _Optional[str] = ..., pictures: _Optional[_Iterable[_Union[_types_pb2.PictureResult, _Mapping]]] = ..., advice: _Optional[_Iterable[_Union[_advice_pb2.Advice, _Mapping]]] = ..., explanation: _Optional[_Union[_explanation_pb2.Explanation, _Mapping]] = ...) -> None: ...
 
 class AnalyzeConversationRequest(_message.Message):
     __slots__ = ("context", "messages", "config", "request_id")

@@ -83,7 +83,8 @@ class EmotionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AnalyzeConversation(self, request, context):
-        """The course of a conversation: a call cut into turns, a chat, or screenshots of one.
+        """The course of a conversation: a call cut into turns, a chat, or screenshots of one. The words of
+        each message are read with the two turns before it, of either side.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +93,8 @@ class EmotionServiceServicer:
     def StreamCall(self, request_iterator, context):
         """A call while it is held. The first request is the configuration, the rest are audio, texts
         and pictures in the order in which they happen; half-closing asks for the summary, which is
-        the last event. Whatever is final stays as it was sent.
+        the last event. Whatever is final stays as it was sent. Words are read with the two turns
+        before them, as in AnalyzeConversation, on channels whose role is known.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,7 +26,7 @@ from emotion.v1 import types_pb2 as emotion_dot_v1_dot_types__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65motion/v1/model_service.proto\x12\nemotion.v1\x1a\x16\x65motion/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\"\xc6\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x30\n\x07sources\x18\x04 \x03(\x0e\x32\x1f.emotion.v1.SourceResult.Source\x12&\n\x05state\x18\x05 \x01(\x0e\x32\x17.emotion.v1.Model.State\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0e\n\x06remedy\x18\x07 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\x16\n\x0emax_batch_cost\x18\t \x01(\x01\x12\x17\n\x0f\x62\x61tch_cost_unit\x18\n \x01(\t\x12\x11\n\tprecision\x18\x0b \x01(\t\":\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\t\n\x05READY\x10\x01\x12\x0f\n\x0bUNAVAILABLE\x10\x02\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.emotion.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\x17GetServiceLimitsRequest\"\xfd\x02\n\rServiceLimits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x03\x12\x1b\n\x13max_text_characters\x18\x02 \x01(\x05\x12\x35\n\x12max_audio_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_image_pixels\x18\x04 \x01(\x03\x12\x1d\n\x15max_image_side_pixels\x18\x05 \x01(\x05\x12\x12\n\nmax_images\x18\x06 \x01(\x05\x12\x14\n\x0cmax_messages\x18\x07 \x01(\x05\x12\x13\n\x0bmax_streams\x18\x08 \x01(\x05\x12\x34\n\x11max_call_duration\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fmax_chunk_bytes\x18\n \x01(\x05\x12\x36\n\x13stream_idle_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration2\xeb\x01\n\x0cModelService\x12K\n\nListModels\x12\x1d.emotion.v1.ListModelsRequest\x1a\x1e.emotion.v1.ListModelsResponse\x12:\n\x08GetModel\x12\x1b.emotion.v1.GetModelRequest\x1a\x11.emotion.v1.Model\x12R\n\x10GetServiceLimits\x12#.emotion.v1.GetServiceLimitsRequest\x1a\x19.emotion.v1.ServiceLimitsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65motion/v1/model_service.proto\x12\nemotion.v1\x1a\x16\x65motion/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd9\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x30\n\x07sources\x18\x04 \x03(\x0e\x32\x1f.emotion.v1.SourceResult.Source\x12&\n\x05state\x18\x05 \x01(\x0e\x32\x17.emotion.v1.Model.State\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0e\n\x06remedy\x18\x07 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\x16\n\x0emax_batch_cost\x18\t \x01(\x01\x12\x17\n\x0f\x62\x61tch_cost_unit\x18\n \x01(\t\x12\x11\n\tprecision\x18\x0b \x01(\t\x12\x11\n\tlanguages\x18\x0c \x03(\t\":\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\t\n\x05READY\x10\x01\x12\x0f\n\x0bUNAVAILABLE\x10\x02\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.emotion.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\x17GetServiceLimitsRequest\"\xfd\x02\n\rServiceLimits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x03\x12\x1b\n\x13max_text_characters\x18\x02 \x01(\x05\x12\x35\n\x12max_audio_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_image_pixels\x18\x04 \x01(\x03\x12\x1d\n\x15max_image_side_pixels\x18\x05 \x01(\x05\x12\x12\n\nmax_images\x18\x06 \x01(\x05\x12\x14\n\x0cmax_messages\x18\x07 \x01(\x05\x12\x13\n\x0bmax_streams\x18\x08 \x01(\x05\x12\x34\n\x11max_call_duration\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fmax_chunk_bytes\x18\n \x01(\x05\x12\x36\n\x13stream_idle_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration2\xeb\x01\n\x0cModelService\x12K\n\nListModels\x12\x1d.emotion.v1.ListModelsRequest\x1a\x1e.emotion.v1.ListModelsResponse\x12:\n\x08GetModel\x12\x1b.emotion.v1.GetModelRequest\x1a\x11.emotion.v1.Model\x12R\n\x10GetServiceLimits\x12#.emotion.v1.GetServiceLimitsRequest\x1a\x19.emotion.v1.ServiceLimitsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,19 +34,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'emotion.v1.model_service_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODEL']._serialized_start=103
-  _globals['_MODEL']._serialized_end=429
-  _globals['_MODEL_STATE']._serialized_start=371
-  _globals['_MODEL_STATE']._serialized_end=429
-  _globals['_LISTMODELSREQUEST']._serialized_start=431
-  _globals['_LISTMODELSREQUEST']._serialized_end=489
-  _globals['_LISTMODELSRESPONSE']._serialized_start=491
-  _globals['_LISTMODELSRESPONSE']._serialized_end=571
-  _globals['_GETMODELREQUEST']._serialized_start=573
-  _globals['_GETMODELREQUEST']._serialized_end=604
-  _globals['_GETSERVICELIMITSREQUEST']._serialized_start=606
-  _globals['_GETSERVICELIMITSREQUEST']._serialized_end=631
-  _globals['_SERVICELIMITS']._serialized_start=634
-  _globals['_SERVICELIMITS']._serialized_end=1015
-  _globals['_MODELSERVICE']._serialized_start=1018
-  _globals['_MODELSERVICE']._serialized_end=1253
+  _globals['_MODEL']._serialized_end=448
+  _globals['_MODEL_STATE']._serialized_start=390
+  _globals['_MODEL_STATE']._serialized_end=448
+  _globals['_LISTMODELSREQUEST']._serialized_start=450
+  _globals['_LISTMODELSREQUEST']._serialized_end=508
+  _globals['_LISTMODELSRESPONSE']._serialized_start=510
+  _globals['_LISTMODELSRESPONSE']._serialized_end=590
+  _globals['_GETMODELREQUEST']._serialized_start=592
+  _globals['_GETMODELREQUEST']._serialized_end=623
+  _globals['_GETSERVICELIMITSREQUEST']._serialized_start=625
+  _globals['_GETSERVICELIMITSREQUEST']._serialized_end=650
+  _globals['_SERVICELIMITS']._serialized_start=653
+  _globals['_SERVICELIMITS']._serialized_end=1034
+  _globals['_MODELSERVICE']._serialized_start=1037
+  _globals['_MODELSERVICE']._serialized_end=1272
 # @@protoc_insertion_point(module_scope)

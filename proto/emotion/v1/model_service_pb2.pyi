@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("name", "revision", "description", "sources", "state", "reason", "remedy", "device", "max_batch_cost", "batch_cost_unit", "precision")
+    __slots__ = ("name", "revision", "description", "sources", "state", "reason", "remedy", "device", "max_batch_cost", "batch_cost_unit", "precision", "languages")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Model.State]
@@ -32,6 +32,7 @@ class Model(_message.Message):
     MAX_BATCH_COST_FIELD_NUMBER: _ClassVar[int]
     BATCH_COST_UNIT_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGES_FIELD_NUMBER: _ClassVar[int]
     name: str
     revision: str
     description: str
@@ -43,7 +44,8 @@ class Model(_message.Message):
     max_batch_cost: float
     batch_cost_unit: str
     precision: str
-    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., description: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_types_pb2.SourceResult.Source, str]]] = ..., state: _Optional[_Union[Model.State, str]] = ..., reason: _Optional[str] = ..., remedy: _Optional[str] = ..., device: _Optional[str] = ..., max_batch_cost: _Optional[float] = ..., batch_cost_unit: _Optional[str] = ..., precision: _Optional[str] = ...) -> None: ...
+    languages: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., description: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_types_pb2.SourceResult.Source, str]]] = ..., state: _Optional[_Union[Model.State, str]] = ..., reason: _Optional[str] = ..., remedy: _Optional[str] = ..., device: _Optional[str] = ..., max_batch_cost: _Optional[float] = ..., batch_cost_unit: _Optional[str] = ..., precision: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

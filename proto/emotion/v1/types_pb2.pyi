@@ -155,7 +155,7 @@ class ModalityResult(_message.Message):
     def __init__(self, modality: _Optional[_Union[Modality, str]] = ..., state: _Optional[_Union[ModalityResult.State, str]] = ..., reason: _Optional[str] = ..., remedy: _Optional[str] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., share: _Optional[float] = ..., sides: _Optional[_Iterable[_Union[SideResult, _Mapping]]] = ...) -> None: ...
 
 class SourceResult(_message.Message):
-    __slots__ = ("source", "modality", "estimate", "weight", "contribution", "share")
+    __slots__ = ("source", "modality", "estimate", "weight", "contribution", "share", "weakness", "speaker_known")
     class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         SOURCE_UNSPECIFIED: _ClassVar[SourceResult.Source]
@@ -176,35 +176,17 @@ class SourceResult(_message.Message):
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     SHARE_FIELD_NUMBER: _ClassVar[int]
+    WEAKNESS_FIELD_NUMBER: _ClassVar[int]
+    SPEAKER_KNOWN_FIELD_NUMBER: _ClassVar[int]
     source: SourceResult.Source
     modality: Modality
     estimate: Estimate
     weight: float
     contribution: float
     share: float
-    def __init__(self, source: _Optional[_Union[SourceResult.Source, str]] = ..., modality: _Optional[_Union[Modality, str]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., weight: _Optional[float] = ..., contribution: _Optional[float] = ..., share: _Optional[float] = ...) -> None: ...
-
-class LabelBias(_message.Message):
-    __slots__ = ("label", "bias")
-    LABEL_FIELD_NUMBER: _ClassVar[int]
-    BIAS_FIELD_NUMBER: _ClassVar[int]
-    label: str
-    bias: float
-    def __init__(self, label: _Optional[str] = ..., bias: _Optional[float] = ...) -> None: ...
-
-class Fusion(_message.Message):
-    __slots__ = ("temperature", "sentiment_bias", "emotion_bias", "bias_contribution", "bias_share")
-    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
-    SENTIMENT_BIAS_FIELD_NUMBER: _ClassVar[int]
-    EMOTION_BIAS_FIELD_NUMBER: _ClassVar[int]
-    BIAS_CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
-    BIAS_SHARE_FIELD_NUMBER: _ClassVar[int]
-    temperature: float
-    sentiment_bias: _containers.RepeatedCompositeFieldContainer[LabelBias]
-    emotion_bias: _containers.RepeatedCompositeFieldContainer[LabelBias]
-    bias_contribution: float
-    bias_share: float
-    def __init__(self, temperature: _Optional[float] = ..., sentiment_bias: _Optional[_Iterable[_Union[LabelBias, _Mapping]]] = ..., emotion_bias: _Optional[_Iterable[_Union[LabelBias, _Mapping]]] = ..., bias_contribution: _Optional[float] = ..., bias_share: _Optional[float] = ...) -> None: ...
+    weakness: str
+    speaker_known: float
+    def __init__(self, source: _Optional[_Union[SourceResult.Source, str]] = ..., modality: _Optional[_Union[Modality, str]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., weight: _Optional[float] = ..., contribution: _Optional[float] = ..., share: _Optional[float] = ..., weakness: _Optional[str] = ..., speaker_known: _Optional[float] = ...) -> None: ...
 
 class Word(_message.Message):
     __slots__ = ("text", "start_offset", "end_offset")
@@ -217,20 +199,24 @@ class Word(_message.Message):
     def __init__(self, text: _Optional[str] = ..., start_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class TranscriptSegment(_message.Message):
-    __slots__ = ("start_offset", "end_offset", "text", "confidence", "words", "estimate")
+    __slots__ = ("start_offset", "end_offset", "text", "confidence", "words", "estimate", "language", "loudness_dbfs")
     START_OFFSET_FIELD_NUMBER: _ClassVar[int]
     END_OFFSET_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    LOUDNESS_DBFS_FIELD_NUMBER: _ClassVar[int]
     start_offset: _duration_pb2.Duration
     end_offset: _duration_pb2.Duration
     text: str
     confidence: float
     words: _containers.RepeatedCompositeFieldContainer[Word]
     estimate: Estimate
-    def __init__(self, start_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., text: _Optional[str] = ..., confidence: _Optional[float] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ...) -> None: ...
+    language: str
+    loudness_dbfs: float
+    def __init__(self, start_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., text: _Optional[str] = ..., confidence: _Optional[float] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., language: _Optional[str] = ..., loudness_dbfs: _Optional[float] = ...) -> None: ...
 
 class Transcript(_message.Message):
     __slots__ = ("state", "reason", "remedy", "text", "language", "segments")

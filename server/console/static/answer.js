@@ -1,7 +1,7 @@
 // An AnalyzeEmotionResponse for people.
 
 import { seconds } from "./api.js";
-import { bar, chip, clock, h, overlay, percent } from "./draw.js";
+import { bar, chip, clock, h, overlay, percent, signed } from "./draw.js";
 import { adviceOf } from "./moments.js";
 import { t } from "./words.js";
 
@@ -25,12 +25,17 @@ export function answer(response, pictures, signal) {
         Object.entries(fused.sentiment ?? {}).map(([name, share]) => bar(t(name), share, KINDS[name] ?? "bad")),
         h("hr", {}), emotions.map((one) => bar(t(one.label), one.probability, KINDS[one.label] ?? "bad"))),
       h("section", { class: "card" }, h("h2", {}, t("shares")),
-        response.sources.map((one) => bar(t(one.source), one.share, one.contribution < 0 ? "bad" : "good")),
+        response.sources.map((one) => bar(said(one), one.share, one.contribution < 0 ? "bad" : "good")),
         response.modalities.filter((one) => one.reason).map((one) =>
           h("p", { class: "muted" }, `${t(one.modality)}: ${one.reason}${one.remedy ? `; ${one.remedy}` : ""}`)))),
     response.explanation?.texts.length ? h("section", { class: "card" }, h("h2", {}, t("why")), response.explanation.texts.map(words)) : null,
     response.transcript?.segments.length ? h("section", { class: "card" }, h("h2", {}, t("transcript")), transcript(response.transcript)) : null,
     response.pictures?.length ? h("section", { class: "card" }, h("h2", {}, t("read")), read(response, pictures, signal)) : null);
+}
+
+// What a source says by itself, and what of its evidence makes it count less.
+function said(one) {
+  return `${t(one.source)} ${signed(one.estimate.score)}${one.weakness ? ` (${t(one.weakness)})` : ""}`;
 }
 
 function transcript(found) {

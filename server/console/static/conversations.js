@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { chip, courseChart, h, signed } from "./draw.js";
-import { lineOf, momentOf, tagsOf, titleOf, when } from "./moments.js";
+import { byStart, lineOf, momentOf, tagsOf, titleOf, when } from "./moments.js";
 import { language, t } from "./words.js";
 
 const PAGE = 50;
@@ -60,5 +60,5 @@ async function showOne(root, name, signal) {
     h("section", { class: "card" }, h("h2", {}, t("timeline")), courseChart(moments)),
     h("section", { class: "card" },
       words ? null : h("p", { class: "muted" }, t("no_text")),
-      h("ol", { class: "lines" }, moments.map(lineOf))));
+      h("ol", { class: "lines" }, byStart(moments).map(lineOf))));
 }

@@ -18,6 +18,12 @@ export function momentOf(message) {
   };
 }
 
+// By their start, where all have one: they come as they end.
+export function byStart(moments) {
+  const timed = moments.every((moment) => moment.start_s !== null);
+  return timed ? [...moments].sort((one, other) => one.start_s - other.start_s) : moments;
+}
+
 // How a conversation is called: by its caller's id, or the request's.
 export function titleOf(conversation) {
   return conversation.conversation_id || conversation.request_id;

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import recorded_media as calls
 import server_media as media
+from call_sessions import BOTH, events_of, final, heard, samples_of
 from server_process import in_process
 
 from fusion.pool import Fused
 from modalities.errors import OverloadedError
-from modalities.reading import EMOTIONS, Modality
-from modalities.voice.stream import AudioFile
+from modalities.reading import EMOTIONS, Modality, Source
 from server.analysis import BytesPart, Call, Content, Role, State, TextPart
 from server.calls.events import CallState, CallSummary, Event, MessageRead, Speech, Utterance
 from server.calls.record import CallRecord
@@ -23,51 +23,10 @@ from server.calls.session import MAX_WAITING, CallSession
 from server.models import Models
 from server.pipeline import Pipeline
 
-BOTH = (Role.CUSTOMER, Role.AGENT)
-
 
 @pytest.fixture(scope="module")
 def stereo(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    """(2, n) at 16 kHz: customer at 1 s, agent at 5 s, customer at 9 s."""
-    path = calls.write(tmp_path_factory.mktemp("calls") / "call.wav", calls.stereo())
-    with AudioFile(path) as file:
-        return np.concatenate(list(file.blocks()), axis=1)
-
-
-async def events_of(session: CallSession, feed: Callable[[], object]) -> list[Event]:
-    async with session, asyncio.TaskGroup() as group:
-        group.create_task(feed())  # type: ignore[arg-type]
-        return [event async for event in session.events()]
-
-
-def heard(
-    loaded: Models,
-    samples: np.ndarray,
-    block: int,
-    roles: Sequence[Role | None] = BOTH,
-    policy: Policy | None = None,
-    paced: bool = False,
-    **options: object,
-) -> list[Event]:
-    """The events of a call that is fed in blocks; `paced` waits for the answers in between."""
-
-    async def work(pipeline: Pipeline) -> list[Event]:
-        session = CallSession(pipeline, Call("test"), roles, policy or Policy(), **options)
-
-        async def feed() -> None:
-            for start in range(0, samples.shape[1], block):
-                await session.feed(samples[:, start : start + block])
-                while paced and len(session._tasks) > 1:  # one delivers
-                    await asyncio.sleep(0.001)
-            await session.finish()
-
-        return await events_of(session, feed)
-
-    return in_process(loaded, work)
-
-
-def final(events: Sequence[Event]) -> list[Utterance]:
-    return [event for event in events if isinstance(event, Utterance) and event.is_final]
+    return samples_of(calls.write(tmp_path_factory.mktemp("calls") / "call.wav", calls.stereo()))
 
 
 def test_20_ms_and_1_s_give_the_same_call(loaded: Models, stereo: np.ndarray) -> None:
@@ -268,7 +227,7 @@ def utterance(start_s: float, end_s: float, score: float, channel: int = 0) -> U
     """With log-probabilities that give exactly this score."""
     positive, negative = (1 + score) / 2 - 0.01, (1 - score) / 2 - 0.01
     log_sentiment = np.log(np.array([positive, 0.02, negative]))
-    fused = Fused(log_sentiment, np.zeros(len(EMOTIONS)), 0.5, False, (), 0.0, 0.0)
+    fused = Fused(log_sentiment, np.zeros(len(EMOTIONS)), 0.5, False, ())
     return Utterance(0, channel, BOTH[channel], start_s, end_s, True, -20.0, (), fused)
 
 
@@ -315,3 +274,18 @@ def test_a_recording_of_the_call_is_not_kept(loaded: Models, stereo: np.ndarray)
     kept = in_process(loaded, work)
     tracemalloc.stop()
     assert kept[-1] - kept[1] < stereo.nbytes  # four calls more, less than one of them kept
+
+
+def test_a_stream_tells_how_much_of_the_speaker_was_known(
+    loaded: Models, stereo: np.ndarray
+) -> None:
+    """Each channel has a speaker of its own."""
+    said = final(heard(loaded, stereo, 1_600, policy=Policy(score_agents=True)))
+    heard_of: dict[int, int] = {0: 0, 1: 0}
+    for utterance in said:
+        assert utterance.fused is not None and utterance.role in (Role.CUSTOMER, Role.AGENT)
+        (voice,) = (one for one in utterance.fused.sources if one.source is Source.VOICE)
+        n = heard_of[utterance.channel]
+        assert voice.speaker_known == pytest.approx(n / (n + 3))
+        heard_of[utterance.channel] += 1
+    assert heard_of[0] == 2

@@ -63,10 +63,9 @@ def test_an_emotion_that_nobody_may_see_is_not_computed(
 ) -> None:
     alone = shutil.copy(whisper_checkpoint, tmp_path / "alone.pt")  # without its head
     loaded = models.load(Settings(whisper=str(alone)))
-    assert loaded.voice is not None and loaded.voice.fallback is not None
+    assert loaded.voice is not None and not loaded.voice.one_pass
     path = calls.write(tmp_path / "call.wav", calls.stereo())
     options = CallOptions((DomainRole.CUSTOMER, DomainRole.AGENT))
     call = in_process(loaded, lambda pipeline: score(path, pipeline, options, lambda _: None))
     assert [bool(utterance.readings) for utterance in call.utterances] == [True, False, True]
-    assert loaded.voice.encoder_passes == 3
-    assert loaded.voice.fallback.encoder_passes == 2
+    assert loaded.voice.encoder_passes == 3 + 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -46,13 +48,20 @@ def mulaw(wav: Path) -> bytes:
     return content[start + 8 : start + 8 + int.from_bytes(content[start + 4 : start + 8], "little")]
 
 
+def slowly(requests: Sequence[StreamCallRequest]) -> Iterator[StreamCallRequest]:
+    """Four times as fast as it was said: where sound comes faster, what is final is first."""
+    for request in requests:
+        yield request
+        time.sleep(0.005)
+
+
 def test_a_live_call_is_the_recorded_one(
     server: Server, loaded: Models, wav: Path, mulaw: bytes
 ) -> None:
     requests = [config(interim_results=True, request_id="call-1"), *chunks(mulaw)]
     requests.insert(200, message(role=Role.CUSTOMER, text=Text(content="I am very angry")))
     requests.insert(300, message(image=Image(content=media.screenshot())))
-    responses = list(server.emotion.StreamCall(iter(requests)))
+    responses = list(server.emotion.StreamCall(slowly(requests)))
     options = CallOptions((DomainRole.CUSTOMER, DomainRole.AGENT))
     recorded = in_process(
         loaded, lambda pipeline: score(wav, pipeline, options, lambda _: None)

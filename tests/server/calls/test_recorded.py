@@ -47,6 +47,16 @@ def test_turns_roles_and_loudness(loaded: Models, tmp_path: Path) -> None:
     assert call.summary.shape.channels[1].talk_s > 2
 
 
+def test_utterances_are_listed_by_their_start(loaded: Models, tmp_path: Path) -> None:
+    samples = calls.talk(2, [(0, 1.0), (0, 3.5), (1, 3.0)], 8.0)
+    samples[1, int(4.0 * calls.RATE_HZ) :] = 0  # a word while the other one speaks
+    call = scored(loaded, calls.write(tmp_path / "call.wav", samples))
+    assert [one.index for one in call.utterances] == [1, 0]
+    assert [one.channel for one in call.utterances] == [0, 1]
+    starts_s = [one.start_s for one in call.utterances]
+    assert starts_s == sorted(starts_s)
+
+
 def test_an_agent_is_not_scored_unless_it_is_set(loaded: Models, tmp_path: Path) -> None:
     path = calls.write(tmp_path / "call.wav", calls.stereo())
     agent = scored(loaded, path).utterances[1]

@@ -153,7 +153,7 @@ def test_it_asks_for_a_token_and_keeps_it_in_the_tab_alone(console: Console) -> 
     dialog.find_element("css selector", "button[value=ok]").click()
     rows = until(lambda: console.all(".models tbody tr"))
     assert rows[0].text.split()[:2] == ["fusion", "ready"]
-    assert any("--whisper small" in row.text for row in rows)
+    assert any("emotion models pull" in row.text for row in rows)
     kept = console.browser.execute_script(
         "return [sessionStorage.length, localStorage.length, document.cookie]"
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+import server_media as media
 from emotion.v1.emotion_service_pb2 import DESCRIPTOR, AnalyzeEmotionRequest
 from emotion.v1.emotion_service_pb2_grpc import EmotionServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -123,14 +124,15 @@ async def _calls(stub: EmotionServiceStub, pipeline: Pipeline, gate: Gate) -> No
     file = io.BytesIO()
     Image.effect_noise((320, 192), 60).save(file, "PNG")
     picture = {"content": file.getvalue()}
-    await stub.AnalyzeEmotion(AnalyzeEmotionRequest(images=[picture]))
+    portrait = {"content": media.encode(media.portrait())}
+    await stub.AnalyzeEmotion(AnalyzeEmotionRequest(images=[portrait]))
     with pytest.raises(grpc.aio.AioRpcError):
         await stub.AnalyzeEmotion(AnalyzeEmotionRequest(request_id="empty", text={"content": " "}))
     model = pipeline.models.text
     assert model is not None
     prepare = model.prepare
 
-    def broken(text: str) -> Any:
+    def broken(text: str, before: object = ()) -> Any:
         for _ in range(2):
             logging.getLogger("a.library").warning("cannot read %s", text)
         raise RuntimeError(text)

@@ -1,11 +1,13 @@
-"""A real server with mutual TLS, tokens, roots and two pickles among its weights: who does not
+"""A real server with mutual TLS, tokens, roots and a pickle among its weights: who does not
 belong, and what does not, is refused, logged once, and nothing of it is told."""
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -23,12 +25,14 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
-from trusted_server import Trusted, start_trusted, write_certificate
+from trusted_server import Evil, Trusted, start_trusted, write_certificate
 from typer.testing import CliRunner
 
-from server import client
+from modalities.errors import UnavailableError
+from server import client, models
 from server.cli import app
 from server.security.scopes import Scope
+from server.settings import Settings
 
 SENTINEL = "我的银行卡号是 6222"  # content that no log and no error may hold
 TEXT = AnalyzeEmotionRequest()
@@ -166,9 +170,12 @@ def test_no_path_leads_out_of_the_roots(trusted: Trusted, path: str) -> None:
     assert sorted(path.name for path in (trusted.folder / "outside").iterdir()) == ["call.wav"]
 
 
-def test_pickles_in_place_of_weights_are_not_run(trusted: Trusted) -> None:
-    for model in ("satisfaction", "whisper"):
-        assert len(trusted.logged(event="model not available", model=model)) == 1
+def test_pickles_in_place_of_weights_are_not_run(trusted: Trusted, tmp_path: Path) -> None:
+    assert len(trusted.logged(event="model not available", model="satisfaction")) == 1
+    pickled = tmp_path / "whisper.pt"
+    pickled.write_bytes(pickle.dumps(Evil(trusted.folder / "executed")))
+    with pytest.raises(UnavailableError, match="not a Whisper checkpoint"):
+        models.load(Settings(whisper=str(pickled)))
     assert not (trusted.folder / "executed").exists()
 
 

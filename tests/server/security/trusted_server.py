@@ -97,7 +97,6 @@ def start_trusted(folder: Path) -> Trusted:
     secrets["other"] = "not-one-of-ours"
 
     bundle_with_a_pickle(folder / "weights", folder / "executed")
-    (folder / "whisper.pt").write_bytes(pickle.dumps(Evil(folder / "executed")))
     for name in ("calls", "outside"):
         (folder / name).mkdir()
         (folder / name / "call.wav").write_bytes(recording())
@@ -107,7 +106,7 @@ def start_trusted(folder: Path) -> Trusted:
     settings = {
         "tls_certificate": folder / "server.pem", "tls_key": folder / "server.key",
         "tls_client_ca": folder / "ca.pem", "tokens": tokens.path,
-        "weights": folder / "weights", "whisper": folder / "whisper.pt",
+        "weights": folder / "weights",
         "call_roots": folder / "calls", "call_output_root": folder / "tables",
     }  # fmt: skip
     options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]

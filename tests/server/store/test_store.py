@@ -99,7 +99,9 @@ def test_real_models_scores_are_reproduced_to_the_bit(tmp_path: Path, loaded: Mo
     contents = [
         Content(TextPart("t", media.SENTENCE), images=(BytesPart("i", media.screenshot()),)),
         Content(TextPart("t", "好的，谢谢"), BytesPart("a", media.recording())),
-        Content(TextPart("t", "看看这个"), images=(BytesPart("i", media.encode(media.photo())),)),
+        Content(
+            TextPart("t", "看看这个"), images=(BytesPart("i", media.encode(media.portrait())),)
+        ),
     ]
     store = made.open_store(tmp_path / "s.db")
     answers = []
@@ -108,9 +110,7 @@ def test_real_models_scores_are_reproduced_to_the_bit(tmp_path: Path, loaded: Mo
         analysis = in_process(
             loaded, lambda pipeline, c=content, k=call: pipeline.analyze_content(c, k)
         )
-        answers.append(
-            (analysis.fused, convert.emotion_response(analysis, [], None, loaded.fusion, call))
-        )
+        answers.append((analysis.fused, convert.emotion_response(analysis, [], None, call)))
         made.put(store, made.info(number), [whole(0, content, analysis)], versions=call.models)
     assert store.flush()
     stored = list(store.conversations())

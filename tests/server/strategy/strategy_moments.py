@@ -38,8 +38,6 @@ def felt(emotion: str, p: float = 0.8, *, abstained: bool = False) -> Fused:
         confidence=float(sentiments.max()),
         abstained=abstained,
         sources=(),
-        bias_contribution=0.0,
-        bias_share=0.0,
     )
 
 

@@ -236,7 +236,8 @@ def test_without_the_text_keyword_rules_are_not_evaluable() -> None:
     live, advisor = run(DEFAULT, held(CALL))
     assert not advisor.not_evaluable
     stored, advisor = run(DEFAULT, held(CALL), without=["text"])
-    assert [one for one in live if not any("mentions." in name for name in one.facts)] == stored
+    of_words = ("mentions.", "says.", "states.")
+    assert [one for one in live if not any(n.startswith(of_words) for n in one.facts)] == stored
     n_customer = sum(moment.role is Role.CUSTOMER for moment in CALL)
     assert advisor.not_evaluable["life-at-risk"] == n_customer
     # By the score alone it is known that it did not fire at the two happy and neutral moments.

@@ -159,6 +159,25 @@ def test_text_and_context_are_bounded() -> None:
     assert facts["at"] == "2026-11-24T01:30:32+00:00"
 
 
+LONG = "It is long.\n" * 500
+
+
+@pytest.mark.parametrize(
+    ("said_as", "known_as"),
+    [
+        ("<p>I want a <b>re</b>fund &amp; now</p>", "I want a refund & now"),
+        ("Yes.\n\nOn Tue, 9 Jan Ann wrote:\n> I'll sue you!\n> Refund me!", "Yes."),
+        ("It came.\n\nBest regards,\nJo Fry\nOffice Manager", "It came."),
+        ("谢谢，收到了。\n\n> 您的投诉已受理", "谢谢，收到了。"),
+        (LONG + "I want a refund.", LONG + "I want a refund."),
+        ("<i>" * 4_000 + "I want a refund.", "I want a refund."),  # cut after the markup is off
+        ("<p></p>", None),
+    ],
+)
+def test_the_text_is_its_writer_s_own(said_as: str, known_as: str | None) -> None:
+    assert Tracker(info()).facts(said(said_as))["text"] == known_as
+
+
 def test_the_documented_facts_are_the_facts() -> None:
     rows = [line.split("|") for line in DOC.read_text().splitlines() if line.startswith("| `")]
     documented = [(row[1].strip(" `"), row[2].strip(), row[3].strip()) for row in rows]

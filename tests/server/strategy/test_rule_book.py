@@ -11,9 +11,10 @@ from strategy_moments import RULE, info, said, write
 
 from modalities.errors import InputError
 from server.strategy.advise import Advisor
-from server.strategy.book import MAX_BYTES, Book, Keywords, plain
+from server.strategy.book import MAX_BYTES, Book
 from server.strategy.condition import MAX_CHARACTERS, Compiler, ConditionError
 from server.strategy.facts import FACTS, MAX_TEXT_CHARACTERS, Tracker
+from server.strategy.keywords import Keywords, plain
 from server.strategy.rule import Rule, Times, Window
 
 COMPILER = Compiler({fact.name: fact.type for fact in FACTS} | {"mentions.refund": "bool"})

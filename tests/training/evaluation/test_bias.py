@@ -42,3 +42,11 @@ def test_changes_of_the_embedded_weights(sentences: list[Row]) -> None:
         assert 0 <= abs(change.toward or 0) <= change.mean <= change.worst <= 2
         assert change.n > change.rows
     assert max(change.worst for change in changes.values()) > 0
+
+
+def test_words_are_exchanged_in_texts_of_their_language_alone() -> None:
+    said = {"de": "Mit dem Koffer stimmt etwas nicht.", "ja": "先生にありがとう", "": "I saw them."}
+    rows = [Row("set", text, "", "", language=language) for language, text in said.items()]
+    changes = bias.bias(rows, weights.path_of("text"))
+    held = {(one.axis, one.language): one.rows for one in changes if one.rows}
+    assert held == {("dialect", "en"): 1}

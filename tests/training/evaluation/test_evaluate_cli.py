@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from modalities.errors import InputError
-from training.evaluation.cli import evaluate, pair_summary, rounded
+from training.evaluation.cli import evaluate, lines_of, pair_summary, rounded
 from training.fusion import PairFigures
 from training.rows import Row
 
@@ -142,3 +142,10 @@ def test_pairs_are_summed_up_in_one_object() -> None:
     found = rounded(pair_summary(pairs, "test"))
     assert (found["n"], found["macro_f1"], found["ece"]) == (40, 0.7, 0.03)
     assert [pair["margin"] for pair in found["results"]] == [0.05, -0.1]
+
+
+def test_slices_are_told() -> None:
+    of_kind = {"sarcasm": {"n": 101, "macro_f1": 0.5}, "thanks": {"n": 99, "macro_f1": 0.75}}
+    found = {"set": "written", "split": "test", "head": "sentiment", "n": 200, "skipped": 0}
+    lines = lines_of({**found, "trained": 0, "macro_f1": 0.6, "slices": {"kind": of_kind}})
+    assert "  macro_f1 by kind: sarcasm 0.5000 (101), thanks 0.7500 (99)" in lines

@@ -69,3 +69,10 @@ def test_correlations() -> None:
     assert figures.spearman == pytest.approx(1.0)
     assert figures.pearson == pytest.approx(np.corrcoef(scores, [1, 2, 3, 4])[0, 1])
     assert metrics.number_figures(scores, np.ones(4)).spearman is None
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "distance"), [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)]
+)
+def test_edit_distance(a: str, b: str, distance: int) -> None:
+    assert metrics.edit_distance(a, b) == distance == metrics.edit_distance(b, a)

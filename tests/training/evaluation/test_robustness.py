@@ -11,7 +11,7 @@ from PIL import Image
 import weights
 from modalities.voice.prepare import decode
 from training.evaluation import judge, robustness
-from training.rows import Row
+from training.rows import Row, labelled
 
 
 @pytest.fixture
@@ -114,3 +114,14 @@ def test_embedded_weights_on_damaged_sound(data: Path, monkeypatch: pytest.Monke
     found = robustness.robustness("voice", clean, path)
     assert list(found) == ["clean", *some]
     assert all(0 <= figures["uar"] <= 1 for figures in found.values())
+
+
+def test_damaged_rows_are_judged_by_the_head_of_the_clean_ones() -> None:
+    said = {"I am so angry!": "anger", "What a happy day": "joy", "I cried all night": "sadness"}
+    rows = labelled([Row("said", text, "test", label) for text, label in said.items()])
+    path = weights.path_of("text")
+    of_head = {result.head: result for result in judge.judge_rows("text", rows, path)}
+    for result in of_head.values():
+        found = robustness.robustness("text", result, path, conditions=["emoji removed"])
+        assert found["emoji removed"] == found["clean"]  # there was none
+    assert set(of_head) == {"emotion", "sentiment"}

@@ -10,17 +10,18 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from training.data import load_splits, read_table
-from training.rows import FACES, SETS, STICKERS
+from training.data import WRITTEN, load_splits, read_table
+from training.rows import FACES, SETS, STICKERS, sets_of
 
 N_TEXTS, N_CLIPS, N_FACES, N_DIALOGUES = 24, 6, 3, 40
 
 
 def cut(data: Path, folder: Path) -> Path:
-    """The folder, made of what lies in `data`."""
-    for name in SETS["text"]:
-        table = read_table(data / "text" / f"{name}.csv.gz")
-        _write(folder / "text" / f"{name}.csv.gz", _first(table, N_TEXTS, "split"))
+    """The folder, made of what lies in `data`, and of the sets that lie beside the code."""
+    for name in sets_of("text"):
+        place = Path("text") / f"{name}.csv.gz"
+        table = read_table(WRITTEN.get(name, data / place))
+        _write(folder / place, _first(table, N_TEXTS, "split"))
     for language in ("zh", "en"):
         with gzip.open(data / "text" / f"helpdesk_{language}.json.gz", "rt") as file:
             dialogues = json.load(file)

@@ -26,6 +26,7 @@ from server.cli import app
 from server.feedback.labels import Label, Labels
 from server.moments import ConversationInfo, Moment
 from server.store.store import Store
+from training.data import WRITTEN
 from training.learn import gate
 from training.learn.registry import Registry
 
@@ -42,6 +43,8 @@ def few(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _set_up(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("EMOTION_DATA", str(few))
     monkeypatch.setenv("EMOTION_REGISTRY", str(tmp_path / "registry"))
+    for name in WRITTEN:
+        monkeypatch.setitem(WRITTEN, name, few / "text" / f"{name}.csv.gz")
     for bound in ("MOST_POOLED", "MOST_OF_A_SET", "MOST_OF_A_GAP"):
         monkeypatch.setattr(gate, bound, 100.0)
     yield

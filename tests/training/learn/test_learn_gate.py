@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from sklearn.metrics import f1_score
 from modalities.reading import EMOTIONS
 from training.data import read_table
 from training.learn import gate, gate_sets
-from training.rows import SETS, Row, load
+from training.rows import SETS, Row, load, sets_of
 
 N = 2000
 POSITIVE, NEGATIVE = len(EMOTIONS), len(EMOTIONS) + 2
+FELT = ("sad", "angry", "fear")
 
 
 def rows(gender: str = "") -> list[Row]:
@@ -79,6 +81,16 @@ def test_bounds_are_the_percentiles_of_a_paired_bootstrap(truth: np.ndarray) -> 
     assert (found.low, found.high) == pytest.approx(np.percentile(plain, (5, 95)), abs=0.4)
 
 
+def test_a_set_is_asked_for_what_most_of_its_rows_have() -> None:
+    # As KOTE: a text has several emotions at once, which agree on a sentiment, or hardly ever one.
+    several = [Row("several", str(i), "dev", "", None, "negative") for i in range(9)]
+    several += [Row("several", "9", "dev", "sad", "sad", "positive")]
+    emotions = [Row("emotions", str(i), "dev", "", name, "negative") for i, name in enumerate(FELT)]
+    truth, allowed = gate._asked([*several, *emotions])
+    assert truth.tolist() == [NEGATIVE] * 9 + [POSITIVE] + [EMOTIONS.index(name) for name in FELT]
+    assert np.flatnonzero(allowed[0]).tolist() == [POSITIVE, NEGATIVE]
+
+
 @pytest.mark.parametrize("part", SETS)
 def test_gate_sets_are_of_dev_alone_and_as_they_were_carved(part: str, data: Path) -> None:
     lines = read_table(gate_sets.path_of(part))
@@ -90,3 +102,20 @@ def test_gate_sets_are_of_dev_alone_and_as_they_were_carved(part: str, data: Pat
     assert 0.6 < len(in_gate) / (len(in_gate) + len(rest)) < 0.7
     mine = {key for where, key in ids if where == name}
     assert mine == {gate_sets.key_of(row) for row in in_gate}
+
+
+def test_no_set_outvotes_the_others_and_none_that_only_judges_is_in_the_gate() -> None:
+    of_set = Counter(line["set"] for line in read_table(gate_sets.path_of("text")))
+    assert max(of_set.values()) <= 1.01 * gate_sets.MOST_TEXTS
+    assert of_set.keys() <= set(sets_of("text"))
+
+
+def test_a_part_is_carved_the_same_again_and_never_over_what_is_there(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = gate_sets.path_of("voice")
+    monkeypatch.setattr(gate_sets, "path_of", lambda part: tmp_path / f"{part}.csv")
+    gate_sets.carve("voice")
+    assert (tmp_path / "voice.csv").read_bytes() == frozen.read_bytes()
+    with pytest.raises(FileExistsError):
+        gate_sets.carve("voice")

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from tiny_text import save_tiny_text
 
 from modalities import checkpoint
 from modalities.errors import InputError
 from modalities.reading import SENTIMENTS
-from training import text, text_base
+from modalities.text.prepare import Window
+from training import text, text_base, text_examples
 from training.learn import pseudo
 from training.learn import text as recipe
 from training.learn.rows import sample
 from training.options import Options
-from training.rows import Row, held_emotions
-from training.text_examples import examples
+from training.rows import Row
+from training.text_examples import Example, examples, labels_said
 
-OLD = {"positive": ("thank you", "lovely"), "negative": ("an outrage", "refund me")}
+OLD = {
+    "positive": ("thank you", "lovely"),
+    "negative": ("an outrage", "refund me"),
+    "neutral": ("parcel number", "on monday"),
+}
 NEW = {"positive": ("broadband is stable",), "negative": ("the router blinks red",)}
+DOUBTED = 5  # every fifth is labelled twice: what is certain of everything learns no more
+FELT = {"positive": "happy", "negative": "angry", "neutral": "neutral"}
+LONG = Options(epochs=4, learning_rate=5e-3)
 
 
 def rows(data_set: str, phrases: dict[str, tuple[str, ...]], n: int) -> list[Row]:
@@ -32,7 +43,7 @@ def rows(data_set: str, phrases: dict[str, tuple[str, ...]], n: int) -> list[Row
             "dev" if i % 4 == 0 else "train",
             sentiment,
             # The old set's labels are emotions, so that both heads have learned.
-            {"positive": "happy", "negative": "angry"}[sentiment] if data_set == "old" else None,
+            FELT[sentiment] if data_set == "old" else None,
             sentiment,
         )
         for i in range(n)
@@ -41,16 +52,22 @@ def rows(data_set: str, phrases: dict[str, tuple[str, ...]], n: int) -> list[Row
     ]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _small_batches() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_examples, "BATCH_TOKENS", 64)  # else a round of so few rows is one step
+        yield
+
+
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("parent")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_base, "N_BUCKETS", 1 << 12)
-        patch.setattr(text_base, "N_VOCAB", 300)
-        patch.setattr(text, "PRETRAINING_EPOCHS", 1)
-        known = rows("old", OLD, 12)
-        text.train(known, folder / "run", folder / "text.safetensors", Options(epochs=1))
+    known = rows("old", OLD, 12)
+    known += [replace(row, sentiment="neutral", emotion="neutral") for row in known[::DOUBTED]]
+    said = [row.content for row in known + rows("new", NEW, 12)]
+    base = save_tiny_text(folder / "base.safetensors", said)
+    text.train(known, folder / "run", folder / "text.safetensors", replace(LONG, base=str(base)))
     return folder / "text.safetensors"
 
 
@@ -58,34 +75,49 @@ def sentiments(path: Path, asked: list[Row]) -> list[str]:
     return [SENTIMENTS[i] for i in text.predict(path, asked)[0].argmax(-1)]
 
 
-def test_new_labels_are_learned_and_the_old_ones_kept(parent: Path, tmp_path: Path) -> None:
-    # The wrong way round for what the words resemble: only the labels can teach it.
-    new, old = rows("new", NEW, 12), rows("old", OLD, 12)
+def test_new_labels_are_learned_and_the_old_ones_kept(
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "LARGE", 1)  # what is learned is less than eight bits can tell
+    new = rows("new", NEW, 12)
+    old = [row for at, row in enumerate(rows("old", OLD, 12)) if at % DOUBTED]
     out = tmp_path / "text.safetensors"
     learned, dev = ([row for row in new if row.split == split] for split in ("train", "dev"))
     replay = [row for row in old if row.split == "train"]
     judged = dev + [row for row in old if row.split == "dev"]
-    recipe.learn(parent, learned, replay, judged, tmp_path / "run", out, Options())
+    assert sentiments(parent, dev) != [row.sentiment for row in dev]
+    recipe.learn(parent, learned, replay, judged, tmp_path / "run", out, LONG)
     assert sentiments(out, dev) == [row.sentiment for row in dev]
     assert sentiments(out, old) == [row.sentiment for row in old]
     before, after = checkpoint.load(parent), checkpoint.load(out)
     assert before.extra["tokenizer"] == after.extra["tokenizer"]
-    assert set(before.state) == set(after.state)
-    # Of emotions the new rows say nothing: those n-grams keep their logits but for a temperature.
-    table, was = (saved.state["wide.table.weight"][:, 3:].numpy() for saved in (after, before))
-    assert np.corrcoef(table.ravel(), was.ravel())[0, 1] > 0.999
+    assert set(before.state) == set(after.state)  # the adapters are folded in
+    with safe_open(out, framework="pt") as file:
+        assert not [name for name in file.keys() if name.endswith(checkpoint.SCALE)]  # noqa: SIM118
 
 
 def test_a_replay_moves_nothing_by_itself(parent: Path, tmp_path: Path) -> None:
-    model, tokenizer = text_base.start(str(parent), [], tmp_path, 0, 0)
+    model, tokenizer = text_base.start(str(parent), 0)
     # Labelled the wrong way round: it is not the labels that hold.
     old = [replace(row, sentiment="neutral", emotion="sad") for row in rows("old", OLD, 12)]
-    items = examples(old, held_emotions(rows("old", OLD, 12)), tokenizer, model.dims)
-    before = model.wide.table.weight.clone()
-    recipe.widen(model.eval(), items, {}, (True, True))
-    assert torch.allclose(model.wide.table.weight, before, atol=1e-4)
-    recipe.widen(model, items, {"old": (True,) * 3}, (True, True))
-    assert not torch.allclose(model.wide.table.weight, before, atol=1e-2)
+    items = examples(old, labels_said(rows("old", OLD, 12)), tokenizer, model.dims)
+    before = text.answer(model.eval(), items)[0].softmax(-1)
+    for name, new, stays in (("replay", [], True), ("new", items, False)):
+        recipe.fit_adapters(model, new, items, items, tmp_path / name, LONG)
+        after = text.answer(model, items)[0].softmax(-1)
+        assert torch.allclose(before, after, atol=0.1) is stays
+
+
+def test_labels_are_the_truth_of_new_items_and_the_parents_answers_of_all_else() -> None:
+    window, said = Window((0, 5, 2)), ((True,) * 3, (True,) * 7)
+    items = [
+        Example(name, window, None, said, sentiment, -1)
+        for name, sentiment in (("new", 0), ("new", -1), ("old", 0))
+    ]
+    p, even = torch.tensor([0.2, 0.5, 0.3]), torch.full((3, 7), 1 / 7)
+    sentiment, emotions = recipe.targets((p.log().expand(3, 3), even.log()), items, {"new"})
+    torch.testing.assert_close(sentiment, torch.stack([torch.tensor([1.0, 0.0, 0.0]), p, p]))
+    torch.testing.assert_close(emotions, even)
 
 
 def test_rows_without_a_label_of_ours_are_refused(parent: Path, tmp_path: Path) -> None:
@@ -101,7 +133,7 @@ def test_a_replay_has_each_set_and_class_and_is_the_same_again() -> None:
     assert len(kept) == 60
     by_set = {name: [row.label for row in kept if row.data_set == name] for name in ("old", "new")}
     assert [len(by_set["new"]), len(by_set["old"])] == [20, 40]
-    assert by_set["old"].count("negative") == 20
+    assert by_set["old"].count("negative") == 13
 
 
 def test_the_threshold_is_the_lowest_with_the_precision_asked_for() -> None:
